@@ -1,0 +1,105 @@
+// Package routing is Interlock's model of what a service cluster serves: the
+// table, its routes and backends, the endpoints behind them, and the problems
+// found on the way. It is pure and imports only the standard library.
+//
+// Resolve is the definition of how a request is routed. Every engine agrees
+// with it (invariant I11).
+package routing
+
+// Table is the complete routing model of one cluster: what compiling yields
+// and what rendering takes. It holds structure only; the addresses behind a
+// backend are Endpoints. Routes are sorted by host, then path; backends by id;
+// equal facts give equal bytes.
+type Table struct {
+	Cluster  string    `json:"cluster"`
+	Base     Base      `json:"base"`
+	Routes   []Route   `json:"routes"`
+	Backends []Backend `json:"backends"`
+}
+
+// Base is the operator's part of a table: all that holds without any service.
+// Durations are milliseconds.
+type Base struct {
+	// HTTPPort is the port the proxy listens on inside its container, and
+	// HealthPort the one on which it answers the front load balancer.
+	HTTPPort   int `json:"http_port"`
+	HealthPort int `json:"health_port"`
+	// ProxyProtocol expects a PROXY header from TrustedProxies (CIDRs) and
+	// takes the client's address from it.
+	ProxyProtocol  bool     `json:"proxy_protocol,omitempty"`
+	TrustedProxies []string `json:"trusted_proxies,omitempty"`
+	// MaxConnections bounds the proxy; MaxShare is the part of it, in percent,
+	// that one backend may hold before further requests are refused (I13).
+	MaxConnections int `json:"max_connections"`
+	MaxShare       int `json:"max_share"`
+
+	ConnectTimeout   int `json:"connect_timeout_ms"`
+	ClientTimeout    int `json:"client_timeout_ms"`
+	ServerTimeout    int `json:"server_timeout_ms"`
+	KeepaliveTimeout int `json:"keepalive_timeout_ms"`
+	// GraceTimeout bounds an old worker's life after a reload or a stop.
+	GraceTimeout int `json:"grace_timeout_ms"`
+
+	// InfoHeaders adds x-proxy-id, x-server-info, x-upstream-addr and
+	// x-upstream-response-time to responses, beside x-request-id.
+	InfoHeaders bool `json:"info_headers,omitempty"`
+	// RelaxedPaths lets "//" and "%2f" through for hosts with one route.
+	RelaxedPaths bool `json:"relaxed_paths,omitempty"`
+	// GlobalOptions and DefaultOptions are the operator's raw lines.
+	GlobalOptions  []string `json:"global_options,omitempty"`
+	DefaultOptions []string `json:"default_options,omitempty"`
+}
+
+// DefaultHost is the host of the cluster's catch-all route.
+const DefaultHost = "*"
+
+// Route maps a host and a path prefix to backends.
+type Route struct {
+	// Host is an exact name in normal form (lower case, A-labels, no port, no
+	// trailing dot), "*.suffix", or DefaultHost.
+	Host string `json:"host"`
+	// Path is "/" or a prefix such as "/app" without a trailing slash. It
+	// matches whole segments: "/app" and "/app/…", not "/apple".
+	Path string `json:"path"`
+	// Rewrite strips Path before the request is forwarded; a request for
+	// exactly Path is answered with a 301 that adds the slash.
+	Rewrite bool `json:"rewrite,omitempty"`
+	// Backends are ids. Several are a pool: requests spread over all their
+	// endpoints. The first one's balancing options count for the pool.
+	Backends []string `json:"backends"`
+}
+
+// Algorithms of a Backend.
+const (
+	RoundRobin = "round_robin"
+	LeastConn  = "least_conn"
+	IPHash     = "ip_hash"
+)
+
+// Modes of a Backend: route to each task, or to the service's virtual address.
+const (
+	ModeTask = "task"
+	ModeVIP  = "vip"
+)
+
+// Backend is one service's group of targets for a route.
+type Backend struct {
+	// ID is stable over restarts and label changes: see BackendID.
+	ID string `json:"id"`
+	// Service is the Swarm service's name, ServiceID its id, Stack the value
+	// of com.docker.stack.namespace, or "".
+	Service   string `json:"service"`
+	ServiceID string `json:"service_id"`
+	Stack     string `json:"stack,omitempty"`
+	// Port is the container port that the service's present labels name.
+	Port int `json:"port"`
+	// Network is the overlay over which the endpoints are reached, by name.
+	Network string `json:"network"`
+	Mode    string `json:"mode"`
+	// Algorithm is RoundRobin, LeastConn or IPHash.
+	Algorithm string `json:"algorithm"`
+	// MaxFails failures within FailTimeout (ms) take an endpoint out for
+	// FailTimeout; 0 leaves it to the engine's own health checks.
+	MaxFails    int `json:"max_fails,omitempty"`
+	FailTimeout int `json:"fail_timeout_ms,omitempty"`
+}

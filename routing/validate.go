@@ -1,0 +1,69 @@
+package routing
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Validate says what in t is outside the model: a host or path that is not in
+// normal form, a route twice or to an unknown backend, a backend twice. What
+// compiling yields is always valid; a renderer asks because it trusts nothing.
+func (t Table) Validate() error {
+	known := make(map[string]bool, len(t.Backends))
+	for _, b := range t.Backends {
+		if !isID(b.ID) || known[b.ID] {
+			return fmt.Errorf("backend %q: its id is malformed or given twice", b.ID)
+		}
+		if b.Port < 1 || b.Port > 65535 {
+			return fmt.Errorf("backend %q: port %d is not between 1 and 65535", b.ID, b.Port)
+		}
+		known[b.ID] = true
+	}
+	seen := make(map[string]bool, len(t.Routes))
+	for _, r := range t.Routes {
+		if err := r.validate(known); err != nil {
+			return fmt.Errorf("route %q %q: %w", r.Host, r.Path, err)
+		}
+		key := r.Host + r.Path
+		if seen[key] {
+			return fmt.Errorf("route %q %q: given twice", r.Host, r.Path)
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+func (r Route) validate(known map[string]bool) error {
+	name := strings.TrimPrefix(r.Host, "*.")
+	if normal, ok := NormalHost(name); r.Host != DefaultHost && (!ok || normal != name) {
+		return fmt.Errorf("host is not in normal form")
+	}
+	if reason, ok := NormalPath(r.Path); !ok {
+		return fmt.Errorf("path is not in normal form: %s", reason)
+	}
+	if r.Path != "/" && strings.HasSuffix(r.Path, "/") {
+		return fmt.Errorf("path ends in a slash")
+	}
+	if len(r.Backends) == 0 {
+		return fmt.Errorf("no backend")
+	}
+	for _, id := range r.Backends {
+		if !known[id] {
+			return fmt.Errorf("unknown backend %q", id)
+		}
+	}
+	return nil
+}
+
+// isID says whether id is safe as a name in any engine's configuration.
+func isID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; !isAlphanumeric(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}

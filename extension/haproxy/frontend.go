@@ -1,0 +1,180 @@
+package haproxy
+
+import (
+	"fmt"
+	"strings"
+
+	"interlock/routing"
+)
+
+// The expressions of routing.Resolve's rules 5 and 7. They search for what is
+// wrong instead of repeating a group over what is right, so that a long path
+// needs no stack.
+const (
+	hostForm = `^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?(?::[0-9]{1,5})?$`
+
+	// "%" without two digits, NUL, backslash, an encoded unreserved character.
+	badEncoding = `%(?![0-9a-f]{2})|%(?:00|2[de]|3[0-9]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])`
+	strictPath  = `//|\\|` + badEncoding + `|%2f|/\.\.?(?:/|;|$)`
+	relaxedPath = `\\|` + badEncoding + `|(?:/|%2f)\.\.?(?:/|;|%2f|$)`
+	badByte     = `[^\x21\x22\x24-\x7e]`
+)
+
+// logFormat is of failed requests: JSON, without the query.
+const logFormat = `'%{+json}o %(client)ci %(status)ST %(state)tsc %(section)b %(server)s %(ms)Ta %(method)HM %(host)[var(txn.host)] %(path)HPO %(id)ID'`
+
+// maxHost is the longest Host: 253 bytes of name, a dot, ":" and five digits.
+const maxHost = 253 + 1 + 6
+
+// renderFrontend writes the public listener: refuse, name the host, find the
+// section, clean the headers. The order of the refusals is that of the rules in
+// routing.Resolve.
+func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
+	base := t.Base
+	fmt.Fprintf(b, "\nfrontend il_http\n  bind :%d\n  maxconn %d\n  log-format %s\n", base.HTTPPort, base.MaxConnections, logFormat)
+	if base.ProxyProtocol {
+		b.WriteString("  tcp-request connection expect-proxy layer4 if { src -f @DIR@/lists/trusted.lst }\n")
+	}
+	renderRefusals(b)
+	renderSite(b, m)
+	renderPathCheck(b, base)
+	renderPathLookup(b, m)
+	renderRequestHeaders(b)
+	renderResponseHeaders(b)
+	fmt.Fprintf(b, "  use_backend %%[var(txn.be)] if { var(txn.be) -m found }\n  default_backend %s\n", unrouted)
+	if base.InfoHeaders {
+		return renderInfoHeaders(b, t.Cluster)
+	}
+	return nil
+}
+
+// renderRefusals writes rules 1 to 5. HAProxy's parser has refused an absolute
+// form whose authority differs from Host, but for userinfo and an absent Host.
+func renderRefusals(b *strings.Builder) {
+	refuse := func(condition string) { b.WriteString("  http-request deny deny_status 400 if " + condition + "\n") }
+	refuse("METH_CONNECT")
+	refuse("!{ path -m beg / }")
+	refuse("!{ url -m beg / } !{ url -m beg -i http:// https:// }")
+	refuse("{ url -m reg '" + badByte + "' }")
+	refuse("{ req.fhdr_cnt(host) gt 1 }")
+	refuse("!{ req.fhdr_cnt(host) gt 0 } !HTTP_1.0")
+	refuse("!{ url -m beg / } { url -m reg '^[^/]*//[^/]*@' }")
+	refuse("!{ url -m beg / } !{ req.fhdr(host) -m len gt 0 }")
+	refuse(fmt.Sprintf("{ req.fhdr(host) -m len gt %d }", maxHost))
+	refuse("{ req.fhdr(host) -m len gt 0 } !{ req.fhdr(host) -m reg -i '" + hostForm + "' }")
+	b.WriteString("  http-request set-var(txn.host) req.fhdr(host),field(1,:),rtrim(.),lower\n")
+	refuse("{ var(txn.host) -m len gt 253 }")
+}
+
+const hostsMap = "map_str(@DIR@/maps/hosts.map)"
+
+// renderSite writes rule 6: exact host, longest wildcard, default backend.
+// txn.be is the site's value in the host map, txn.site its key.
+func renderSite(b *strings.Builder, m maps) {
+	b.WriteString("  http-request set-var(txn.be) var(txn.host)," + hostsMap + "\n")
+	b.WriteString("  http-request set-var(txn.site) var(txn.host) if { var(txn.be) -m found }\n")
+	renderWildcards(b, m.wildcards)
+	if m.hasDefault {
+		b.WriteString("  http-request set-var(txn.site) str(*) if !{ var(txn.site) -m found }\n")
+	}
+	if m.hasDefault || len(m.wildcards) > 0 {
+		b.WriteString("  http-request set-var(txn.be) var(txn.site)," + hostsMap + " if !{ var(txn.be) -m found }\n")
+	}
+}
+
+// renderWildcards grows the suffix label by label from the right, over the host
+// without its first label (a wildcard needs one more label than its suffix), and
+// looks up each depth that some wildcard has. The longest comes last and stays.
+// A host with fewer labels grows a suffix with a leading dot, which is no key.
+func renderWildcards(b *strings.Builder, depths []bool) {
+	if len(depths) == 0 {
+		return
+	}
+	const unless = " if !{ var(txn.be) -m found }"
+	b.WriteString("  http-request set-var(txn.parent) var(txn.host),field(2,.,0)" + unless + "\n")
+	for n := 1; n < len(depths); n++ {
+		grow := ""
+		if n > 1 {
+			grow = ",concat(.,txn.suffix)"
+		}
+		fmt.Fprintf(b, "  http-request set-var(txn.suffix) var(txn.parent),field(-%d,.,1)%s%s\n", n, grow, unless)
+		if depths[n] {
+			b.WriteString("  http-request set-var(txn.site) str(*.),concat(,txn.suffix)" + unless +
+				" { str(*.),concat(,txn.suffix)," + hostsMap + " -m found }\n")
+		}
+	}
+}
+
+// renderPathCheck writes rule 7.
+func renderPathCheck(b *strings.Builder, base routing.Base) {
+	if !base.RelaxedPaths {
+		b.WriteString("  http-request deny deny_status 400 if { path -m reg -i '" + strictPath + "' }\n")
+		return
+	}
+	b.WriteString("  http-request deny deny_status 400 if { path -m reg -i '" + relaxedPath + "' }\n")
+	for _, several := range []string{"!{ var(txn.be) -m found }", "{ var(txn.be) -m str " + manyPaths + " }"} {
+		b.WriteString("  http-request deny deny_status 400 if " + several + " { path -m reg -i '" + strictPath + "' }\n")
+	}
+}
+
+// renderPathLookup writes rule 8. A lookup that finds nothing leaves txn.be as
+// it was, and the section of that name answers 503.
+func renderPathLookup(b *strings.Builder, m maps) {
+	const (
+		inPaths = ",concat(,txn.path),map_beg(@DIR@/maps/paths.map)"
+		open    = " if { var(txn.be) -m str " + onePath + " " + manyPaths + " }"
+	)
+	b.WriteString("  http-request set-var(txn.path) path,concat(/)\n")
+	b.WriteString("  http-request set-var(txn.be) var(txn.site)" + inPaths + open + "\n")
+	if m.hasDefault {
+		b.WriteString("  http-request set-var(txn.be) str(*)" + inPaths + open + "\n")
+	}
+}
+
+// renderRequestHeaders sets what services may rely on and removes what a client
+// must not say in our name. Connection is overwritten: it would otherwise name
+// headers of ours for removal by the next hop. An upgrade to h2c would open a
+// tunnel past all rules.
+func renderRequestHeaders(b *strings.Builder) {
+	b.WriteString(`  http-request set-uri %[pathq] if !{ url -m beg / }
+  acl il_upgrade req.hdr(connection) -m str -i upgrade
+  acl il_h2c req.fhdr(upgrade) -m sub -i h2c
+  http-request del-header upgrade if !il_upgrade
+  http-request del-header upgrade if il_h2c
+  http-request set-header connection upgrade if { req.fhdr(upgrade) -m found }
+  http-request del-header connection if !{ req.fhdr(upgrade) -m found }
+  http-request del-header keep-alive
+  http-request del-header proxy-connection
+  http-request del-header proxy
+  http-request del-header forwarded
+  http-request del-header x-forwarded- -m beg
+  http-request set-header x-real-ip %[src]
+  http-request set-header x-forwarded-for %[src]
+  http-request set-header x-forwarded-proto http
+  http-request set-header x-forwarded-host %[req.fhdr(host)] if { req.fhdr(host) -m len gt 0 }
+  http-request set-header x-request-id %[unique-id]
+`)
+}
+
+// renderResponseHeaders adds to answers. In lame duck every answer but an
+// upgrade closes its connection.
+func renderResponseHeaders(b *strings.Builder) {
+	b.WriteString(`  http-after-response set-header x-request-id %[unique-id]
+  http-after-response set-header connection close if { str(state),map_str(@RUN@/health.map) -m str drain } !{ status 101 }
+`)
+}
+
+// renderInfoHeaders adds the original's headers to what services answer. Times
+// are seconds with three decimals, as the original's were.
+func renderInfoHeaders(b *strings.Builder, cluster string) error {
+	server, err := logText(strings.TrimSpace("interlock " + cluster))
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	b.WriteString("  http-response set-header x-server-info " + server + `
+  http-response set-header x-proxy-id %[env(INTERLOCK_PROXY)]
+  http-response set-header x-upstream-addr %si:%sp
+  http-response set-header x-upstream-response-time %[res.timer.hdr,div(1000)].%[res.timer.hdr,mod(1000),add(1000),bytes(1,3)]
+`)
+	return nil
+}

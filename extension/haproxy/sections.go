@@ -1,0 +1,132 @@
+package haproxy
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"interlock/bundle"
+	"interlock/routing"
+)
+
+// section is one backend section of haproxy.cfg. Routes that differ in nothing
+// which a section says share one: rewriting removes as many bytes as the prefix
+// has, so that the prefix itself need not be written.
+type section struct {
+	name    string
+	members []string // backend ids; several are a pool
+	strip   int      // bytes that are removed from the front of the path, 0: none
+}
+
+// plan is which section serves which route.
+type plan struct {
+	sections []section // by name
+	of       []string  // of[i] is the name of the section of Routes[i]
+	backends map[string]routing.Backend
+}
+
+func newPlan(t routing.Table) plan {
+	p := plan{of: make([]string, len(t.Routes)), backends: make(map[string]routing.Backend, len(t.Backends))}
+	for _, b := range t.Backends {
+		p.backends[b.ID] = b
+	}
+	seen := make(map[string]bool, len(t.Routes))
+	for i, r := range t.Routes {
+		s := sectionOf(r)
+		p.of[i] = s.name
+		if !seen[s.name] {
+			seen[s.name] = true
+			p.sections = append(p.sections, s)
+		}
+	}
+	slices.SortFunc(p.sections, func(a, b section) int { return cmp.Compare(a.name, b.name) })
+	return p
+}
+
+// sectionOf names the section of a route: the backend's id, or "pool_" and a
+// hash of the members' ids; "_s" and the bytes it strips follow.
+func sectionOf(r routing.Route) section {
+	s := section{name: r.Backends[0], members: r.Backends}
+	if len(r.Backends) > 1 {
+		sum := sha256.Sum256([]byte(strings.Join(r.Backends, ",")))
+		s.name = "pool_" + hex.EncodeToString(sum[:8])
+	}
+	if r.Rewrite && r.Path != "/" {
+		s.strip = len(r.Path)
+		s.name += "_s" + strconv.Itoa(s.strip)
+	}
+	return s
+}
+
+// render writes the section. The share counts requests in this section; a
+// refused one closes its connection, or refused clients would fill the slots
+// all the same.
+func (s section) render(b *strings.Builder, algorithm string, share int) {
+	fmt.Fprintf(b, "\nbackend %s\n", s.name)
+	b.WriteString(balance[algorithm])
+	fmt.Fprintf(b, "  http-request return status 503 content-type text/html file @DIR@/pages/busy.html hdr connection close if { be_conn gt %d }\n", share)
+	if s.strip > 0 {
+		fmt.Fprintf(b, "  http-request redirect code 301 location %%[path]/%%[pathq,bytes(%d)] if { path,length eq %d }\n", s.strip, s.strip)
+		fmt.Fprintf(b, "  http-request set-path %%[path,bytes(%d)]\n", s.strip)
+	}
+	fmt.Fprintf(b, "  # endpoints %s\n", s.name)
+}
+
+// balance are the lines of each algorithm. A plain hash refuses servers that
+// are added at run time; a consistent one takes them.
+var balance = map[string]string{
+	routing.RoundRobin: "  balance roundrobin\n",
+	routing.LeastConn:  "  balance leastconn\n",
+	routing.IPHash:     "  balance source\n  hash-type consistent\n",
+}
+
+// backendsOf lists the backends that have a section, in the table's order.
+func backendsOf(t routing.Table, p plan) []bundle.Backend {
+	sections := make(map[string][]string, len(t.Backends))
+	for _, s := range p.sections {
+		for _, id := range s.members {
+			sections[id] = append(sections[id], s.name)
+		}
+	}
+	out := make([]bundle.Backend, 0, len(t.Backends))
+	for _, b := range t.Backends {
+		if len(sections[b.ID]) == 0 {
+			continue
+		}
+		out = append(out, bundle.Backend{
+			ID: b.ID, Sections: sections[b.ID], Server: serverOptions(b),
+			DNS: dnsName(b), Port: b.Port, Network: b.Network,
+		})
+	}
+	return out
+}
+
+// serverOptions are the options of one endpoint's server line. The same words
+// follow "add server" at run time, which inherits nothing from default-server.
+//
+// MaxFails counts failed connections in a row, not answers: a client that can
+// provoke a 500 must not be able to take an endpoint out. The endpoint is tried
+// again after FailTimeout.
+func serverOptions(b routing.Backend) string {
+	options := "check inter 2s fall 2 rise 1"
+	if b.MaxFails > 0 {
+		options += fmt.Sprintf(" observe layer4 error-limit %d on-error mark-down", b.MaxFails)
+	}
+	if b.MaxFails > 0 && b.FailTimeout > 0 {
+		options += fmt.Sprintf(" downinter %dms", b.FailTimeout)
+	}
+	return options
+}
+
+// dnsName answers on the node's resolver with the tasks' addresses, or with the
+// virtual one.
+func dnsName(b routing.Backend) string {
+	if b.Mode == routing.ModeVIP {
+		return b.Service
+	}
+	return "tasks." + b.Service
+}

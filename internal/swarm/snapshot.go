@@ -50,6 +50,8 @@ type Service struct {
 	VIPs map[string]string
 	// ExposedPorts are target ports that the service publishes, if any.
 	ExposedPorts []int
+	// Published are the ports it takes on nodes.
+	Published []Published
 	// Constraints of placement, as written.
 	Constraints []string
 	Replicas    uint64
@@ -57,6 +59,13 @@ type Service struct {
 	Job         bool
 	// UpdateState is Docker's UpdateStatus state ("updating", "completed"…).
 	UpdateState string
+}
+
+// Published is a port that a service takes: with Host on the nodes its tasks
+// run on, otherwise on every node (ingress).
+type Published struct {
+	Port int
+	Host bool
 }
 
 // Spec is the part of a former service spec that still matters to tasks made

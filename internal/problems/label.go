@@ -20,7 +20,7 @@ const (
 	LabelMisspelt          = "label-misspelt"
 	LabelUnknown           = "label-unknown"
 	LabelUnsupported       = "label-unsupported"
-	LabelTLSUnsupported    = "label-tls-unsupported"
+	LabelUnsupportedUnsafe = "label-unsupported-unsafe"
 	LabelMisplaced         = "label-misplaced"
 	LabelForeign           = "label-foreign"
 	LabelHRM               = "label-hrm"
@@ -95,10 +95,10 @@ func labelEntries() []Entry {
 			"This version knows the label but does not serve it yet. The service is routed as if the label were absent.",
 			"com.docker.lb.sticky_session_cookie: session",
 			"Nothing; or remove the label until it is served."},
-		{LabelTLSUnsupported, routing.Error,
-			"The label asks for TLS in a way that this version does not serve yet, and routing the service in clear would be against its author's wish. The labels are not accepted.",
+		{LabelUnsupportedUnsafe, routing.Error,
+			"The label asks for a protection (TLS, an allow list) that this version does not serve yet, and routing the service without it would be against its author's wish. The labels are not accepted.",
 			"com.docker.lb.ssl_passthrough: \"true\"",
-			"Remove the label if plain HTTP is acceptable, or wait for a version that serves it."},
+			"Remove the label if the service may be reached without it, or wait for a version that serves it."},
 		{LabelMisplaced, routing.Error,
 			"Routing labels are where they have no effect: on the container (`labels:` of the service) or directly under `deploy:`. It is a warning where the service has routing labels in the right place too.",
 			"services:\n  web:\n    labels:\n      com.docker.lb.hosts: app.example.com",

@@ -1,0 +1,174 @@
+package label
+
+import (
+	"fmt"
+	"regexp"
+
+	"interlock/internal/problems"
+	"interlock/routing"
+)
+
+// emptiness is what an empty value means for a label. Docker makes null and
+// unset variables empty without a word.
+type emptiness int
+
+const (
+	emptyRefused emptiness = iota // an error: a default would not be what was meant
+	emptyDefault                  // a warning, and the default
+	emptyParsed                   // the row's parse function decides
+)
+
+// row is one label of the grammar: everything that is known about it.
+type row struct {
+	name string
+	// value is the kind of value in the words of the docs.
+	value string
+	// otherwise is the default in the words of the docs.
+	otherwise string
+	example   string
+	doc       string
+	empty     emptiness
+	// parse reads a value into the Spec and returns what is wrong with it. It
+	// must be total, and set nothing that is not in the grammar.
+	parse func(value string, s *Spec) []routing.Problem
+	// later marks a label that this version knows but does not serve.
+	later bool
+}
+
+// rows is the grammar, in the order of the docs. Nothing writes to it.
+var rows = []row{
+	{name: "hosts", value: "host names, separated by commas", otherwise: "required, unless `default_backend`", empty: emptyParsed, parse: parseHosts,
+		example: "app.example.com,*.apps.example.com",
+		doc:     "The names under which the service is reached: exact names, or `*.suffix` for any depth below it. No scheme, port or path. Names are lower-cased; blanks around commas and a trailing comma do no harm. At most 1,024 names."},
+	{name: "port", value: "1–65535", otherwise: "the service's only exposed port", parse: parsePort,
+		example: "8080",
+		doc:     "The port that the application listens on inside its container. It need not be published. As plain digits."},
+	{name: "network", value: "name of a network", otherwise: "the one network shared with the cluster's proxies", empty: emptyDefault, parse: parseNetwork,
+		example: "web",
+		doc:     "The network over which the proxies reach the tasks, with or without the stack's prefix. Needed when the service shares several with the proxies."},
+	{name: "context_root", value: "path", otherwise: "`/`", parse: parseContextRoot,
+		example: "/shop",
+		doc:     "Only requests for this path and what is below it go to the service: `/shop` means `/shop` and `/shop/…`, not `/shopping`. The longest one wins. Any number of services may share a host by different paths, within one stack. A trailing slash does no harm."},
+	{name: "context_root_rewrite", value: "boolean", otherwise: "`false`", empty: emptyDefault, parse: boolean(func(s *Spec, v bool) { s.Rewrite = v }),
+		example: "true",
+		doc:     "Strips the context root before the request is forwarded. A request for exactly the root is answered with a 301 that adds the slash."},
+	{name: "service_cluster", value: "name of a cluster", otherwise: "the cluster that admits the service", empty: emptyParsed, parse: parseCluster,
+		example: "dev",
+		doc:     "The service cluster to be served by. It is a request: the operator's policy decides. The empty name is the default cluster. Letters count as written: `Dev` is not `dev`."},
+	{name: "default_backend", value: "boolean", otherwise: "`false`", empty: emptyDefault, parse: boolean(func(s *Spec, v bool) { s.DefaultBackend = v }),
+		example: "true",
+		doc:     "Makes the service the cluster's catch-all for unknown hosts, where the operator allows it. Needs no hosts."},
+	{name: "backend_mode", value: "`task` or `vip`", otherwise: "`task`", empty: emptyDefault, parse: choice(map[string]func(*Spec){
+		routing.ModeTask: func(s *Spec) { s.Mode = routing.ModeTask },
+		routing.ModeVIP:  func(s *Spec) { s.Mode = routing.ModeVIP },
+	}),
+		example: "task",
+		doc:     "Route to each task, or to the service's virtual address. With `vip` Swarm chooses the task: balancing, stickiness and failure counting have no effect."},
+	{name: "websocket_endpoints", value: "paths, separated by commas", otherwise: "none", empty: emptyParsed, parse: parseWebsockets,
+		example: "/ws,/live",
+		doc:     "Accepted for the original's sake. Upgrades work on every path without it."},
+	{name: "algorithm", value: "`round_robin`, `least_conn` or `ip_hash`", otherwise: "`round_robin`", empty: emptyDefault, parse: parseAlgorithm,
+		example: "least_conn",
+		doc:     "How requests are spread over the tasks."},
+	{name: "ip_hash", value: "boolean", otherwise: "`false`", empty: emptyDefault, parse: boolean(func(s *Spec, v bool) { s.ipHash = v }),
+		example: "true",
+		doc:     "The same as `algorithm: ip_hash`: requests of one client address go to one task, by a consistent hash."},
+	{name: "max_fails", value: "0–1000", otherwise: "`0`: off", empty: emptyDefault, parse: parseMaxFails,
+		example: "3",
+		doc:     "So many failures within `fail_timeout` take a task out for `fail_timeout`. The proxies' own connection checks work without it."},
+	{name: "fail_timeout", value: "duration, 1s–1h", otherwise: "`10s`", empty: emptyDefault, parse: parseFailTimeout,
+		example: "30s",
+		doc:     "See `max_fails`. A number with `s`, `m`, `h` or `ms`; a plain number is seconds."},
+
+	later("ssl_cert", "name of a secret", "app.crt", "Serves the hosts over TLS with this certificate; plain HTTP stays on."),
+	later("ssl_key", "name of a secret", "app.key", "The key of `ssl_cert`."),
+	unsafe("ssl_only", "Answers plain HTTP with a redirect to HTTPS."),
+	unsafe("ssl_passthrough", "Hands TLS connections to the task without ending them."),
+	unsafe("ssl_backend", "Speaks TLS to the tasks."),
+	later("ssl_backend_tls_verify", "`none` or `required`", "required", "Whether the tasks' certificates are verified."),
+	later("ssl_backend_ca", "name of a secret", "ca.crt", "What they are verified with."),
+	later("ssl_backend_server_name", "host name", "app.internal", "The name they must be for."),
+	later("sticky_session_cookie", "name of a cookie", "session", "Keeps a client at one task."),
+	later("redirects", "`source,target;…`", "http://old.example.com,http://new.example.com", "Redirects by host."),
+	later("redirect_code", "301, 302, 303, 307 or 308", "308", "The status of `redirects`."),
+	later("weight", "1–256", "10", "This service's part of a pool's requests."),
+	later("pool", "name", "canary", "Pools services of several stacks where both agree."),
+	later("health_path", "path", "/health", "Checks tasks by HTTP instead of by connecting."),
+	later("health_interval", "duration", "5s", "How often."),
+	later("health_timeout", "duration", "2s", "How long to wait."),
+	later("health_status", "status codes", "200-299", "What counts as healthy."),
+	later("timeout_connect", "duration", "1s", "For connecting to a task."),
+	later("timeout_response", "duration", "60s", "For a task's answer."),
+	later("timeout_idle", "duration", "1h", "For upgraded connections without traffic."),
+	later("max_connections", "number", "100", "To one task."),
+	later("backend_protocol", "`http1` or `h2`", "h2", "What the tasks speak."),
+	refused("allow", "client CIDRs", "10.0.0.0/8", "Only these clients are served."),
+	later("certificate", "boolean", "true", "On a secret: it may be used by other services of its collection."),
+}
+
+// family is a label with a free part in its name, none of which this version
+// serves: routes.<name>.<label>, headers.request.<name> …
+var family = regexp.MustCompile(`^(routes|headers\.(request|response))\.[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+
+func inFamily(short string) bool { return family.MatchString(short) }
+
+// byName is an index of rows; nothing writes to it.
+var byName = func() map[string]*row {
+	m := make(map[string]*row, len(rows))
+	for i := range rows {
+		m[rows[i].name] = &rows[i]
+	}
+	return m
+}()
+
+// known are the labels' names without Prefix, in the order of the table.
+func known() []string {
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = r.name
+	}
+	return out
+}
+
+func (r *row) whenEmpty() routing.Problem {
+	if r.empty == emptyDefault {
+		return problems.New(problems.LabelWithoutEffect, fmt.Sprintf("%s is empty and counts as not given", r.name),
+			"remove it, or write a value such as "+r.example)
+	}
+	code := problems.LabelPort
+	if r.name == "context_root" {
+		code = problems.LabelPath
+	}
+	return problems.New(code, r.name+" is empty, perhaps because of a variable that is not set", "write a value such as "+r.example)
+}
+
+// later is a label whose absence leaves the service served, if less well.
+func later(name, value, example, doc string) row {
+	return row{name: name, value: value, example: example, doc: doc, later: true, empty: emptyParsed,
+		parse: func(string, *Spec) []routing.Problem {
+			return one(problems.LabelUnsupported, name+" is not served by this version; the service is routed as if it were absent", "")
+		}}
+}
+
+// refused is a label without which the service must not be served.
+func refused(name, value, example, doc string) row {
+	return row{name: name, value: value, example: example, doc: doc, later: true, empty: emptyParsed,
+		parse: func(string, *Spec) []routing.Problem { return notWithout(name) }}
+}
+
+// unsafe is a switch which, when on, the service must not be served without.
+func unsafe(name, doc string) row {
+	return row{name: name, value: "boolean", otherwise: "`false`", example: "true", doc: doc, later: true, empty: emptyDefault,
+		parse: func(value string, _ *Spec) []routing.Problem {
+			on, found := parseBool(value)
+			if on {
+				return notWithout(name)
+			}
+			return found
+		}}
+}
+
+func notWithout(name string) []routing.Problem {
+	return one(problems.LabelUnsupportedUnsafe, name+" is not served by this version, and without it the service would be open in a way its author did not want",
+		"remove "+Prefix+name+" if that is acceptable")
+}

@@ -41,10 +41,12 @@ func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
 	renderPathLookup(b, m)
 	renderRequestHeaders(b)
 	renderResponseHeaders(b)
-	fmt.Fprintf(b, "  use_backend %%[var(txn.be)] if { var(txn.be) -m found }\n  default_backend %s\n", unrouted)
 	if base.InfoHeaders {
-		return renderInfoHeaders(b, t.Cluster)
+		if err := renderInfoHeaders(b, t.Cluster); err != nil {
+			return err
+		}
 	}
+	fmt.Fprintf(b, "  use_backend %%[var(txn.be)] if { var(txn.be) -m found }\n  default_backend %s\n", unrouted)
 	return nil
 }
 
@@ -174,7 +176,7 @@ func renderInfoHeaders(b *strings.Builder, cluster string) error {
 	b.WriteString("  http-response set-header x-server-info " + server + `
   http-response set-header x-proxy-id %[env(INTERLOCK_PROXY)]
   http-response set-header x-upstream-addr %si:%sp
-  http-response set-header x-upstream-response-time %[res.timer.hdr,div(1000)].%[res.timer.hdr,mod(1000),add(1000),bytes(1,3)]
+  http-response set-header x-upstream-response-time %[res.timer.hdr,div(1000)].%[res.timer.hdr,mod(1000),add(1000),regsub(^1,)]
 `)
 	return nil
 }

@@ -248,6 +248,10 @@ func FuzzHost(f *testing.F) {
 		if !ok {
 			return
 		}
+		name := strings.TrimPrefix(string(h), "*.")
+		if normal, ok := routing.NormalHost(name); !ok || normal != name {
+			t.Errorf("%q: routing calls it %q (%t)", h, normal, ok)
+		}
 		again, _, ok := label.ParseHost(string(h))
 		if !ok || again != h || !hostForm.MatchString(string(h)) {
 			t.Errorf("%q -> %q -> %q (%t)", v, h, again, ok)
@@ -266,6 +270,9 @@ func FuzzPath(f *testing.F) {
 				t.Error("refused without a reason")
 			}
 			return
+		}
+		if reason, ok := routing.NormalPath(p); !ok {
+			t.Errorf("%q: routing refuses it: %s", p, reason)
 		}
 		again, _, _, ok := label.ParsePath(p)
 		if !ok || again != p || !pathForm.MatchString(p) {

@@ -47,6 +47,8 @@ func pathMistake(v string) (why, hint string) {
 	switch {
 	case len(v) > MaxPath:
 		return fmt.Sprintf("it is longer than %d bytes", MaxPath), "shorten it"
+	case strings.ContainsFunc(v, isControl) || !isASCII(v):
+		return "it contains a line break, an invisible character or a letter beyond ASCII", "write letters beyond ASCII percent-encoded, as clients send them"
 	case strings.Contains(v, "://"):
 		return "it is a URL", "write only the path; the host goes into " + Prefix + "hosts"
 	case !strings.HasPrefix(v, "/"):
@@ -61,7 +63,7 @@ func pathMistake(v string) (why, hint string) {
 		return "it encodes a character that must not be encoded", "write letters, digits and . _ ~ - as themselves; encoded slashes and backslashes are refused in requests"
 	case strings.ContainsAny(v, "*()[]{}|^$"):
 		return "it looks like a pattern", "a context root is a plain prefix: /app means /app and everything below it"
-	case strings.ContainsAny(v, " \t"):
+	case strings.Contains(v, " "):
 		return "it contains a blank", "write a blank in a path as %20"
 	}
 	return "", ""

@@ -23,10 +23,21 @@ type Input struct {
 	Homes    Homes
 }
 
-// Output of Admit. Admitted is by cluster name, services sorted by id. Problems
-// name the cluster they concern. Homes is Input's with new stacks added.
+// MaxHomes bounds what is remembered of owners that are gone.
+const MaxHomes = 5000
+
+// Output of Admit. Admitted is by cluster name, services sorted by id; a
+// cluster that can't be used is not in it. Problems name the cluster they
+// concern, "" where they concern none in particular. Homes is Input's with new
+// owners added.
 type Output struct {
 	Admitted map[string][]swarm.Service
+	// Holding are services whose present wish can't be granted (another
+	// cluster that does not exist or refuses them, a move to another
+	// collection that waits for approval), by the clusters that admit them
+	// otherwise: such a cluster may keep the service's last known good and
+	// nothing else of it.
+	Holding  map[string][]swarm.Service
 	Problems []routing.Problem
 	Homes    Homes
 }

@@ -1,0 +1,81 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"interlock/internal/problems"
+	"interlock/routing"
+)
+
+// build makes the table of what was granted. Services of one owner that ask
+// for the same host and path are a pool, the oldest first.
+func (c *compiler) build() {
+	routes := map[place]*routing.Route{}
+	first := map[place]*service{}
+	c.table = routing.Table{Cluster: c.cluster.Name, Base: c.cluster.Base, Routes: []routing.Route{}, Backends: []routing.Backend{}}
+	for _, s := range c.services {
+		if !s.draft.grants() {
+			continue
+		}
+		backend := s.backend()
+		c.table.Backends = append(c.table.Backends, backend)
+		for a := range s.asks() {
+			if !a.granted {
+				continue
+			}
+			at := place{a.host, a.path}
+			if r := routes[at]; r != nil {
+				r.Backends = append(r.Backends, backend.ID)
+				s.poolOptions(first[at], at)
+				continue
+			}
+			first[at] = s
+			routes[at] = &routing.Route{Host: a.host, Path: a.path, Rewrite: s.rewrites(*a), Backends: []string{backend.ID}}
+		}
+	}
+	for _, r := range routes {
+		c.table.Routes = append(c.table.Routes, *r)
+	}
+	slices.SortFunc(c.table.Routes, func(x, y routing.Route) int {
+		return cmp.Or(cmp.Compare(x.Host, y.Host), cmp.Compare(x.Path, y.Path))
+	})
+	slices.SortFunc(c.table.Backends, func(x, y routing.Backend) int { return cmp.Compare(x.ID, y.ID) })
+}
+
+// rewrites says whether the context root is stripped for an ask; not where the
+// service answers as the cluster's catch-all.
+func (s *service) rewrites(a ask) bool { return s.draft.spec.Rewrite && a.path != "/" }
+
+// backend is the service's group of targets.
+func (s *service) backend() routing.Backend {
+	d := s.draft
+	b := routing.Backend{
+		ID: routing.BackendID(s.ID, "", d.port), Service: s.Name, ServiceID: s.ID, Stack: s.Stack(),
+		Port: d.port, Network: d.network.Name, Mode: d.mode, Algorithm: d.spec.Algorithm,
+	}
+	if d.spec.MaxFails > 0 {
+		b.MaxFails, b.FailTimeout = d.spec.MaxFails, int(d.spec.FailTimeout/time.Millisecond)
+	}
+	return b
+}
+
+// poolOptions warns of options that have no effect, because those of the
+// pool's oldest service count.
+func (s *service) poolOptions(first *service, at place) {
+	mine, its := s.draft.spec, first.draft.spec
+	differs := ""
+	switch {
+	case mine.Rewrite != its.Rewrite:
+		differs = "context_root_rewrite"
+	case mine.Algorithm != its.Algorithm:
+		differs = "algorithm"
+	default:
+		return
+	}
+	s.report(problem(problems.LabelWithoutEffect, differs,
+		fmt.Sprintf("%s%s is shared with %s, whose %s counts for both", at.host, at.path, first.Name, differs),
+		"give all services of a pool the same options"))
+}

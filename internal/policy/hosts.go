@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"strings"
+
+	"interlock/internal/config"
+	"interlock/internal/swarm"
+)
+
+// HostAllowed says whether owner (swarm.Service.Owner) may claim host in a
+// cluster: where one of the Hosts patterns covers it, or Owners gives it to
+// owner. Host is in normal form, exact or "*.suffix".
+func HostAllowed(p config.Policy, host, owner string) bool {
+	if pattern, ok := ownerPattern(p, host); ok && matches(pattern, owner) {
+		return true
+	}
+	if len(p.Hosts) == 0 {
+		return true
+	}
+	for _, pattern := range p.Hosts {
+		if covers(strings.ToLower(pattern), host) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers says whether a Hosts pattern covers a host: "*" all, "*.suffix" every
+// name below the suffix at any depth and itself, any other only itself.
+func covers(pattern, host string) bool {
+	if pattern == "*" || pattern == host {
+		return true
+	}
+	suffix, wildcard := strings.CutPrefix(pattern, "*")
+	name := strings.TrimPrefix(host, "*.")
+	return wildcard && strings.HasPrefix(suffix, ".") && len(name) > len(suffix) && strings.HasSuffix(name, suffix)
+}
+
+// ownerPattern is the pattern of owners that the operator gives host to: of
+// the entry for the host itself, or for its nearest wildcard.
+func ownerPattern(p config.Policy, host string) (string, bool) {
+	if pattern, ok := p.Owners[host]; ok {
+		return pattern, true
+	}
+	for wildcard := range wildcardsAbove(host) {
+		if pattern, ok := p.Owners[wildcard]; ok {
+			return pattern, true
+		}
+	}
+	return "", false
+}
+
+// wildcardsAbove yields the wildcard hosts that cover host, nearest first. A
+// wildcard is not above itself.
+func wildcardsAbove(host string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		name := strings.TrimPrefix(host, "*.")
+		for {
+			_, parent, ok := strings.Cut(name, ".")
+			if !ok || !yield("*."+parent) {
+				return
+			}
+			name = parent
+		}
+	}
+}
+
+// Values of HostSharing beside the default, "stack": services of one stack
+// share its hosts.
+const (
+	// SharingCollection: also stacks of one collection.
+	SharingCollection = "collection"
+	// SharingNever: a host is one service's.
+	SharingNever = "never"
+)
+
+// mayShare says whether an asker may use a host on which c is claimed.
+func mayShare(p config.Policy, c Claim, a Ask) bool {
+	switch p.HostSharing {
+	case SharingCollection:
+		return c.Owner == a.Owner || c.Collection != "" && c.Collection == a.Collection
+	case SharingNever:
+		return c.Owner == a.Owner && c.Service == a.Service
+	}
+	return c.Owner == a.Owner
+}
+
+// inBounds says whether an owner's and a collection's names are short enough
+// to be remembered.
+func inBounds(s swarm.Service) bool {
+	return len(s.Owner()) <= maxName && len(s.Collection()) <= maxName
+}
+
+// maxName bounds the names that are remembered, in bytes.
+const maxName = 256

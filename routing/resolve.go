@@ -136,7 +136,8 @@ func (s *site) add(route *Route) {
 //  9. With Rewrite and a Path other than "/": 301 to Path + "/" + query for
 //     exactly Path; else Path is removed from the front of what is forwarded.
 //
-// What is forwarded is the origin-form of what was matched, with Host as sent.
+// What is forwarded is the origin-form of what was matched, with Host as sent
+// (where it is empty or absent, an engine may write the endpoint's address).
 // The form of header lines, bodies and sizes is the engines' own: they may
 // refuse a request before these rules do, with a status of theirs. HAProxy
 // folds equal Host headers before any rule can see them.

@@ -1,0 +1,115 @@
+package embedded
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"interlock/routing"
+)
+
+// pool is where the requests of a route go.
+type pool struct {
+	algorithm string
+	members   []member // by key
+	tally     *tally
+	limit     int64 // of tally.busy; 0 for none
+}
+
+// member is a target with its backend's options.
+type member struct {
+	target      *target
+	maxFails    int
+	failTimeout time.Duration
+}
+
+// target is one endpoint of one backend.
+type target struct {
+	key, address string
+	busy         atomic.Int64
+	// down is the verdict of the TCP checks.
+	down atomic.Bool
+	// misses are checks failed in a row; only the checker touches it.
+	misses int
+
+	mu    sync.Mutex
+	fails int       // since first
+	first time.Time // of the present run of failures
+	out   time.Time // passive failure: not to be used before
+}
+
+// failed counts a failure at now (passive health): maxFails of them within
+// failTimeout take the endpoint out for failTimeout.
+func (m member) failed(now time.Time) {
+	if m.maxFails <= 0 {
+		return
+	}
+	t := m.target
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.first) > m.failTimeout {
+		t.fails, t.first = 0, now
+	}
+	if t.fails++; t.fails >= m.maxFails {
+		t.fails, t.out = 0, now.Add(m.failTimeout)
+	}
+}
+
+func (m member) isOut(now time.Time) bool {
+	if m.maxFails <= 0 {
+		return false
+	}
+	m.target.mu.Lock()
+	defer m.target.mu.Unlock()
+	return now.Before(m.target.out)
+}
+
+var seed = maphash.MakeSeed()
+
+// pick chooses a member for a client's address, none of tried and none that is
+// down. One that is out by passive failures is chosen where no other is left.
+func (p *pool) pick(client string, tried []*target, now time.Time) (best member, ok bool) {
+	if len(p.members) == 0 {
+		return member{}, false
+	}
+	start := int((p.tally.next.Add(1) - 1) % uint64(len(p.members)))
+	var bestOut bool
+	var bestScore int64
+	for i := range p.members {
+		m := p.members[(start+i)%len(p.members)]
+		if m.target.down.Load() || slices.Contains(tried, m.target) {
+			continue
+		}
+		out, score := m.isOut(now), p.score(m, client)
+		if !ok || bestOut && !out || bestOut == out && score > bestScore {
+			best, bestOut, bestScore, ok = m, out, score, true
+		}
+	}
+	return best, ok
+}
+
+// score is the greater the better; the first of equals in turn is taken.
+func (p *pool) score(m member, client string) int64 {
+	switch p.algorithm {
+	case routing.LeastConn:
+		return -m.target.busy.Load()
+	case routing.IPHash:
+		// Highest random weight: an endpoint that comes or goes moves only
+		// the clients that it takes or leaves.
+		return int64(maphash.String(seed, client+" "+m.target.key) >> 1)
+	}
+	return 0
+}
+
+// enter counts a request in; false when the pool has its share already.
+func (p *pool) enter() bool {
+	if n := p.tally.busy.Add(1); p.limit > 0 && n > p.limit {
+		p.tally.busy.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (p *pool) leave() { p.tally.busy.Add(-1) }

@@ -1,0 +1,100 @@
+package embedded
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"interlock/routing"
+)
+
+// state is all that a request sees. It is immutable but for the counters and
+// health it points to.
+type state struct {
+	revision string
+	base     routing.Base
+	resolver *routing.Resolver
+	pools    map[*routing.Route]*pool
+	targets  []*target
+	upstream *upstream
+}
+
+// memory is what outlives a state, by name. Only newState reads or writes it.
+type memory struct {
+	targets map[string]*target // by backend id and address
+	tallies map[string]*tally  // by pool
+}
+
+// tally counts for one pool.
+type tally struct {
+	next atomic.Uint64 // whose turn it is
+	busy atomic.Int64  // requests under way
+}
+
+// newState builds the state for t and eps, and leaves in m what it refers to.
+func newState(t routing.Table, revision string, eps routing.Endpoints, m *memory) *state {
+	s := &state{revision: revision, base: t.Base, resolver: routing.NewResolver(t)}
+	s.pools = make(map[*routing.Route]*pool, len(t.Routes))
+	next := memory{targets: map[string]*target{}, tallies: map[string]*tally{}}
+	backends := make(map[string]routing.Backend, len(t.Backends))
+	for _, b := range t.Backends {
+		backends[b.ID] = b
+	}
+	pools := map[string]*pool{}
+	for i := range t.Routes {
+		route := &t.Routes[i]
+		name := strings.Join(route.Backends, " ")
+		if pools[name] == nil {
+			next.tallies[name] = keep(m.tallies, name, func() *tally { return &tally{} })
+			pools[name] = newPool(route, backends, eps, func(key, address string) *target {
+				next.targets[key] = keep(m.targets, key, func() *target { return &target{key: key, address: address} })
+				return next.targets[key]
+			})
+			pools[name].tally = next.tallies[name]
+			pools[name].limit = share(t.Base)
+		}
+		s.pools[route] = pools[name]
+	}
+	for _, target := range next.targets {
+		s.targets = append(s.targets, target)
+	}
+	*m = next
+	return s
+}
+
+func keep[T any](old map[string]*T, name string, make func() *T) *T {
+	if v := old[name]; v != nil {
+		return v
+	}
+	return make()
+}
+
+// share is how many requests one pool may hold (I13); 0 for no bound.
+func share(b routing.Base) int64 {
+	if b.MaxConnections <= 0 || b.MaxShare <= 0 || b.MaxShare >= 100 {
+		return 0
+	}
+	return int64(max(1, b.MaxConnections*b.MaxShare/100))
+}
+
+func newPool(route *routing.Route, backends map[string]routing.Backend, eps routing.Endpoints, targetOf func(key, address string) *target) *pool {
+	p := &pool{algorithm: backends[route.Backends[0]].Algorithm}
+	for _, id := range route.Backends {
+		b := backends[id]
+		for _, ep := range eps[id] {
+			address := net.JoinHostPort(ep.Address, strconv.Itoa(ep.Port))
+			p.members = append(p.members, member{
+				target:      targetOf(id+" "+address, address),
+				maxFails:    b.MaxFails,
+				failTimeout: milliseconds(b.FailTimeout, 10*time.Second),
+			})
+		}
+	}
+	slices.SortFunc(p.members, func(a, b member) int { return cmp.Compare(a.target.key, b.target.key) })
+	p.members = slices.CompactFunc(p.members, func(a, b member) bool { return a.target == b.target })
+	return p
+}

@@ -10,15 +10,16 @@ import (
 	"interlock/routing"
 )
 
-// NewInput is what Compile needs to know of a snapshot for one cluster.
-// Core sets Hold and Elapsed itself; Snapshot.Doubt.MissingServices names
-// services that are still in Snapshot.Services as they were last known.
-func NewInput(snap swarm.Snapshot, admitted policy.Output, c config.Cluster, proxyNetworks []string, state State) Input {
+// NewInput is what Compile needs to know of a snapshot for one cluster, whose
+// services policy.Admit has sorted out. ProxyNetworks are those that the
+// cluster's proxies join by its configuration; State, Hold and Elapsed are the
+// caller's. Services in Snapshot.Doubt.MissingServices are still among the
+// services, as they were last known.
+func NewInput(c config.Cluster, snap swarm.Snapshot, admitted, holding []swarm.Service) Input {
 	return Input{
-		Cluster:  c,
-		Admitted: admitted.Admitted[c.Name], Holding: admitted.Holding[c.Name],
+		Cluster: c, Admitted: admitted, Holding: holding,
 		Tasks: snap.Tasks, Networks: snap.Networks, Doubt: snap.Doubt,
-		State: state, ProxyNetworks: proxyNetworks,
+		ProxyNetworks: ProxyNetworks(c, snap.Networks),
 	}
 }
 
@@ -50,8 +51,8 @@ func All(in AllInput) AllOutput {
 		if c.Unusable != "" {
 			continue
 		}
-		input := NewInput(in.Snapshot, admitted, c, ProxyNetworks(c, in.Snapshot.Networks), in.States[c.Name])
-		input.Elapsed = in.Elapsed
+		input := NewInput(c, in.Snapshot, admitted.Admitted[c.Name], admitted.Holding[c.Name])
+		input.State, input.Elapsed = in.States[c.Name], in.Elapsed
 		compiled := Compile(input)
 		out.Clusters[c.Name] = compiled
 		out.Problems = append(out.Problems, compiled.Problems...)

@@ -32,7 +32,7 @@ func (l Lists) Snapshot() (swarm.Snapshot, error) {
 		d    = newDigester()
 	)
 	s.Services, errs[0] = each("services", l.Services, d.service)
-	s.Tasks, errs[1] = each("tasks", l.Tasks, d.task)
+	s.Tasks, errs[1] = each("tasks", l.Tasks, d.liveTask)
 	s.Nodes, errs[2] = each("nodes", l.Nodes, nodeOf)
 	s.Networks, errs[3] = each("networks", l.Networks, networkOf)
 	s.Secrets, errs[4] = each("secrets", l.Secrets, objectOf)
@@ -198,7 +198,15 @@ func (r rawService) ports() (exposed []int, published []swarm.Published) {
 	return exposed, published
 }
 
-// task is nil for one that is over: it neither runs nor is meant to.
+// liveTask is nil for a task that is over: it won't run again.
+func (d *digester) liveTask(raw json.RawMessage) (*swarm.Task, error) {
+	t, err := d.task(raw)
+	if err != nil || over(t.State) || t.ServiceID == "" {
+		return nil, err
+	}
+	return t, nil
+}
+
 func (d *digester) task(raw json.RawMessage) (*swarm.Task, error) {
 	r, err := decode[rawTask](raw)
 	if err != nil {
@@ -206,9 +214,6 @@ func (d *digester) task(raw json.RawMessage) (*swarm.Task, error) {
 	}
 	if r.ID == "" {
 		return nil, errNoID
-	}
-	if over(r.Status.State) || r.ServiceID == "" {
-		return nil, nil
 	}
 	t := &swarm.Task{
 		ID: r.ID, ServiceID: r.ServiceID, NodeID: r.NodeID, Slot: r.Slot,
@@ -248,11 +253,7 @@ func finish(s *swarm.Snapshot) {
 		ids[n.ID], names[n.Name] = true, n.ID
 	}
 	for i := range s.Services {
-		for k, target := range s.Services[i].Networks {
-			if id := names[target]; id != "" && !ids[target] {
-				s.Services[i].Networks[k] = id
-			}
-		}
+		s.Services[i].Networks = byID(s.Services[i].Networks, ids, names)
 	}
 	slices.SortFunc(s.Services, func(a, b swarm.Service) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(s.Tasks, func(a, b swarm.Task) int { return cmp.Compare(a.ID, b.ID) })
@@ -260,4 +261,21 @@ func finish(s *swarm.Snapshot) {
 	slices.SortFunc(s.Networks, func(a, b swarm.Network) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(s.Secrets, func(a, b swarm.Object) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(s.Configs, func(a, b swarm.Object) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// byID leaves targets as they are unless one of them is a name: snapshots share
+// their slices.
+func byID(targets []string, ids map[string]bool, names map[string]string) []string {
+	copied := false
+	for k, target := range targets {
+		id := names[target]
+		if id == "" || ids[target] {
+			continue
+		}
+		if !copied {
+			targets, copied = slices.Clone(targets), true
+		}
+		targets[k] = id
+	}
+	return targets
 }

@@ -1,0 +1,37 @@
+package problems
+
+import "interlock/routing"
+
+// Codes about bringing a cluster's structure to its proxies.
+const (
+	ClusterWaiting   = "cluster-waiting"
+	ProxyNotSynced   = "proxy-not-synced"
+	StoreUnwritable  = "store-unwritable"
+	CompileFailed    = "compile-failed"
+	ConfigUnreadable = "config-unreadable"
+)
+
+func rolloutEntries() []Entry {
+	return []Entry{
+		{ClusterWaiting, routing.Warning,
+			"The cluster has no confirmed generation yet: no proxy has connected that could judge one.",
+			"a cluster whose proxies do not run",
+			"See the proxies' tasks with `docker service ps interlock-proxy-<cluster>`."},
+		{ProxyNotSynced, routing.Warning,
+			"A running proxy has not acknowledged the cluster's generation, or has no session with core. It serves what it last confirmed.",
+			"a proxy on a node that is cut off",
+			"Nothing, if it passes; otherwise see the proxy's log."},
+		{StoreUnwritable, routing.Error,
+			"The cluster's state can't be written to the Swarm's store. Endpoints still follow the tasks; nothing new is published until it can.",
+			"managers without quorum",
+			"See the managers' state with `docker node ls`."},
+		{CompileFailed, routing.Error,
+			"Compiling the cluster's services failed because of an error of ours. What is served stays as it is; other clusters are not affected.",
+			"a bug",
+			"Please report it with the output of `interlock snapshot`."},
+		{ConfigUnreadable, routing.Error,
+			"config.toml can't be read. The last good one stays in force.",
+			"an unclosed quote",
+			"Correct the file and install it again: `interlock check --config config.toml` tells where."},
+	}
+}

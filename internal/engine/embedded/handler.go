@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -115,7 +116,7 @@ type patientBody struct {
 func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
 	n, err := b.body.Read(p)
-	if err != nil {
+	if errors.Is(err, io.EOF) {
 		// From here on the server reads to notice that the client leaves.
 		_ = b.control.SetReadDeadline(time.Time{})
 	}

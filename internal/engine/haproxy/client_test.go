@@ -1,0 +1,53 @@
+package haproxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCommandRefusesASecondOne(t *testing.T) {
+	for _, w := range []string{"", "a b", "a;b", "a\nb", "a\r", "<<", `a\`, "é", "'a'", "\x00"} {
+		if line, err := command([]string{"show", w}); err == nil {
+			t.Errorf("%q became %q", w, line)
+		}
+	}
+	if _, err := command([]string{strings.Repeat("a", maxCommand)}); err == nil {
+		t.Error("a command above 8 KB was made")
+	}
+}
+
+func FuzzCommand(f *testing.F) {
+	f.Add("be_a/e_1", "10.0.0.1:80")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		line, err := command([]string{"set", a, b})
+		if err == nil && (strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n;<\x00") || len(strings.Fields(line)) != 3) {
+			t.Errorf("%q", line)
+		}
+	})
+}
+
+func FuzzParseServers(f *testing.F) {
+	f.Add("1\n# be_id be_name\n5 be_a 1 s1 127.0.0.1 0 1 1 1 2 8 2 0 6 0 0 0 - 25999 - 0 0 - - 0\n")
+	f.Fuzz(func(t *testing.T, s string) { _, _ = parseServers(s) })
+}
+
+func TestParseServers(t *testing.T) {
+	got, err := parseServers("1\n# be_id be_name\n" +
+		"5 be_a 1 s1 127.0.0.1 0 1 1 1 2 8 2 0 6 0 0 0 - 25999 - 0 0 - - 0\n" +
+		"5 be_a 2 e_1 fd00::1 2 0 1 1 0 1 0 0 6 0 0 0 - 80 - 0 0 - - 0")
+	want := []server{
+		{section: "be_a", name: "s1", address: "127.0.0.1:25999", maint: true},
+		{section: "be_a", name: "e_1", address: "[fd00::1]:80"},
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(server{})); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := parseServers("Can't find backend."); err == nil {
+		t.Error("an error message was read as a list")
+	}
+}

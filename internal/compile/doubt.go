@@ -60,7 +60,7 @@ func (c *compiler) serving(s *service, users map[spot]string) []swarm.Task {
 		serving = append(serving, was.Task)
 	}
 	if missing > 0 {
-		s.report(problem(problems.DoubtMissing, "", fmt.Sprintf("%d tasks are missing without a reason and are held on to", missing), ""))
+		s.report(problem(problems.DoubtMissing, "", fmt.Sprintf("%d of its tasks are missing without a reason; requests still go to them", missing), "nothing, if it passes"))
 	}
 	return serving
 }

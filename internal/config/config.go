@@ -14,6 +14,9 @@ type File struct {
 	Core     Core
 	Clusters []Cluster // by Order, then name
 	Problems []routing.Problem
+	// Unreadable says why the text as a whole can't be used (it is no TOML);
+	// "" when it can. The last good file then stays in force.
+	Unreadable string
 }
 
 // Core is the part outside [Extensions].
@@ -84,7 +87,8 @@ type Policy struct {
 	MaxRoutesPerService, MaxRoutes int
 }
 
-// ExtensionService is the Swarm service that renders for this cluster.
+// ExtensionService is the Swarm service that renders for this cluster. An Image
+// of "" is our own of the running version; the same holds for ProxyService.
 type ExtensionService struct {
 	Image       string
 	Args        []string
@@ -106,6 +110,8 @@ type ProxyService struct {
 	StopSignal      string
 	StopGracePeriod time.Duration
 	DrainTime       time.Duration
+	// UpdateDelay is the pause between two proxies when the service is updated.
+	UpdateDelay time.Duration
 	// PublishMode is "host" or "ingress". A published port of 0 is not published.
 	PublishMode         string
 	PublishedPort       int

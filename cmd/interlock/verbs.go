@@ -5,6 +5,8 @@ import "github.com/spf13/cobra"
 // verbs are all commands, each in a file of its own.
 func verbs() []*cobra.Command {
 	return []*cobra.Command{
+		newCompileCommand(),
+		newExplainCommand(),
 		newExtensionCommand(),
 		newSnapshotCommand(),
 	}

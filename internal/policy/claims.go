@@ -172,7 +172,7 @@ func (b *book) wildcardHolder(a Ask) *entry {
 			return nil
 		}
 	}
-	for wildcard := range wildcardsAbove(a.Host) {
+	for wildcard := range WildcardsAbove(a.Host) {
 		if here := b.hosts[wildcard]; len(here) > 0 {
 			for _, e := range here {
 				if !mayShare(b.policy, e.Claim, a) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"strings"
 
 	"interlock/internal/config"
@@ -42,7 +43,7 @@ func ownerPattern(p config.Policy, host string) (string, bool) {
 	if pattern, ok := p.Owners[host]; ok {
 		return pattern, true
 	}
-	for wildcard := range wildcardsAbove(host) {
+	for wildcard := range WildcardsAbove(host) {
 		if pattern, ok := p.Owners[wildcard]; ok {
 			return pattern, true
 		}
@@ -50,9 +51,9 @@ func ownerPattern(p config.Policy, host string) (string, bool) {
 	return "", false
 }
 
-// wildcardsAbove yields the wildcard hosts that cover host, nearest first. A
+// WildcardsAbove yields the wildcard hosts that cover host, nearest first. A
 // wildcard is not above itself.
-func wildcardsAbove(host string) func(yield func(string) bool) {
+func WildcardsAbove(host string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		name := strings.TrimPrefix(host, "*.")
 		for {

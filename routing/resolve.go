@@ -101,8 +101,8 @@ func (s *site) add(route *Route) {
 //
 //  1. 400 for method CONNECT, and for a target that is neither origin-form (it
 //     begins with "/") nor absolute-form (it begins with "http://" or
-//     "https://", in any case, then an authority, then "/"). So "*", "app" and
-//     "http://host?x" are refused.
+//     "https://", in any case, then an authority, then "/" or nothing, which
+//     means "/"). So "*", "app" and "http://host?x" are refused.
 //  2. 400 when the target has, in path or query, a byte ≤ 0x20, 0x7f or
 //     ≥ 0x80, or a "#".
 //  3. 400 for more than one Host header, equal ones included, and for none
@@ -136,9 +136,9 @@ func (s *site) add(route *Route) {
 //  9. With Rewrite and a Path other than "/": 301 to Path + "/" + query for
 //     exactly Path; else Path is removed from the front of what is forwarded.
 //
-// What is forwarded is the origin-form of what was matched, with Host as sent
-// (where it is empty or absent, an engine may write the endpoint's address).
-// The form of header lines, bodies and sizes is the engines' own: they may
+// What is forwarded is the origin-form of what was matched, with Host as sent.
+// (With an absolute-form, its authority may take the place of Host, which is
+// the same; where Host is empty or absent, the endpoint's address may.) The form of header lines, bodies and sizes is the engines' own: they may
 // refuse a request before these rules do, with a status of theirs. HAProxy
 // folds equal Host headers before any rule can see them.
 //

@@ -45,7 +45,7 @@ func TestNormalPathIsItsExpression(t *testing.T) {
 }
 
 // FuzzResolve: total; a forwarded request that was not rewritten resolves to
-// the same again; a forwarded path is a suffix of the target byte for byte.
+// the same again; what is forwarded is the target's end byte for byte, or "/".
 func FuzzResolve(f *testing.F) {
 	f.Add("GET", "/admin/x?y", "HTTP/1.1", "prod.example.com:80", false)
 	f.Add("GET", "http://prod.example.com/%2f..;/", "HTTP/1.0", "", true)
@@ -61,7 +61,7 @@ func FuzzResolve(f *testing.F) {
 		if d.Status != routing.Forward {
 			return
 		}
-		if !strings.HasSuffix(target, d.Path+d.Query) {
+		if forwarded := d.Path + d.Query; !strings.HasSuffix(target, forwarded) && forwarded != "/" {
 			t.Fatalf("%q is forwarded as %q", target, d.Path+d.Query)
 		}
 		if d.Route.Rewrite {

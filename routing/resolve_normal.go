@@ -10,11 +10,11 @@ func splitTarget(req Request) (path, query, authority, bad string) {
 	}
 	target := req.Target
 	if n := schemeLength(target); n > 0 {
-		end := strings.IndexByte(target[n:], '/')
-		if end < 0 {
-			return "", "", "", "absolute target without a path"
+		if !strings.Contains(target[n:], "/") {
+			target += "/"
 		}
-		authority, target = target[:n+end], target[n+end:]
+		end := n + strings.IndexByte(target[n:], '/')
+		authority, target = target[:end], target[end:]
 	}
 	if target == "" || target[0] != '/' {
 		return "", "", "", "target is not a path"

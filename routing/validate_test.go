@@ -18,12 +18,12 @@ func TestValidate(t *testing.T) {
 		t.Fatalf("valid table: %v", err)
 	}
 	for want, spoil := range map[string]func(*routing.Table){
-		"host is not in normal": func(t *routing.Table) { t.Routes[0].Host = "A.org" },
-		"begin with a slash":    func(t *routing.Table) { t.Routes[0].Path = "app" },
-		"forbidden byte":        func(t *routing.Table) { t.Routes[0].Path = "/a?b" },
-		"ends in a slash":       func(t *routing.Table) { t.Routes[0].Path = "/app/" },
-		"no backend":            func(t *routing.Table) { t.Routes[0].Backends = nil },
-		"unknown backend":       func(t *routing.Table) { t.Routes[0].Backends[0] = "be_2" },
+		"host is not in normal":                   func(t *routing.Table) { t.Routes[0].Host = "A.org" },
+		"begin with a slash":                      func(t *routing.Table) { t.Routes[0].Path = "app" },
+		"forbidden byte":                          func(t *routing.Table) { t.Routes[0].Path = "/a?b" },
+		"ends in a slash":                         func(t *routing.Table) { t.Routes[0].Path = "/app/" },
+		"no backend":                              func(t *routing.Table) { t.Routes[0].Backends = nil },
+		"unknown backend":                         func(t *routing.Table) { t.Routes[0].Backends[0] = "be_2" },
 		"route \"*.a.org\" \"/app\": given twice": func(t *routing.Table) { t.Routes[1] = t.Routes[0] },
 		"malformed or given twice":                func(t *routing.Table) { t.Backends[0].ID = "be 1" },
 		"port 0 is not":                           func(t *routing.Table) { t.Backends[0].Port = 0 },

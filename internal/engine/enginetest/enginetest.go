@@ -7,7 +7,9 @@ package enginetest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -81,18 +83,23 @@ func newBench(t *testing.T, h Harness) *bench {
 	}}
 }
 
-// freePorts are ports of the loopback that were free a moment ago.
+// freePorts are ports on which nobody listens, outside of the range from which
+// outgoing connections get theirs.
 func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range 1000 {
+		port := 20000 + rand.IntN(12000)
+		ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+		if err != nil || slices.Contains(ports, port) {
+			continue
 		}
-		defer ln.Close()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+		_ = ln.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no free port")
+	return nil
 }
 
 // route adds a route to a backend of its own with these origins.

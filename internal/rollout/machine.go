@@ -324,3 +324,6 @@ func (m *Machine) eligible(now time.Time, but string) *agent {
 func backoff(n int) time.Duration {
 	return min(time.Second<<min(max(n-1, 0), 10), MaxBackoff)
 }
+
+// Configure replaces the configuration; what is outstanding keeps its deadlines.
+func (m *Machine) Configure(cfg Config) { m.cfg = cfg.withDefaults() }

@@ -1,0 +1,340 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"interlock/internal/api"
+	"interlock/internal/config"
+	"interlock/internal/policy"
+	"interlock/internal/swarm"
+	"interlock/routing"
+)
+
+// Core is the loop over all clusters.
+type Core struct {
+	o         Options
+	started   time.Time
+	pipelines map[string]*pipeline // by cluster name; fixed for core's life
+
+	snapshots chan swarm.Snapshot // capacity 1: the latest
+	homes     policy.Homes
+	unsaved   bool // homes are not stored yet
+
+	seen      atomic.Pointer[sight]
+	provision sync.Mutex // guards hindered
+	hindered  []routing.Problem
+}
+
+// sight is the last snapshot and when it was taken up.
+type sight struct {
+	at       time.Time
+	snapshot swarm.Snapshot
+	loose    []routing.Problem // of no cluster
+}
+
+// New makes a core for the clusters of o.Config.
+func New(o Options) *Core {
+	o.Timing = o.Timing.withDefaults()
+	c := &Core{
+		o: o, started: time.Now(), pipelines: map[string]*pipeline{},
+		snapshots: make(chan swarm.Snapshot, 1),
+	}
+	slugs := map[string]bool{}
+	for _, cluster := range usableFirst(o.Config.Clusters) {
+		// A second table for one cluster has no pipeline: the first one's agents
+		// are not its own.
+		if c.pipelines[cluster.Name] == nil && !slugs[cluster.Slug()] {
+			slugs[cluster.Slug()] = true
+			c.pipelines[cluster.Name] = newPipeline(cluster, o)
+		}
+	}
+	return c
+}
+
+func usableFirst(clusters []config.Cluster) []config.Cluster {
+	sorted := slices.Clone(clusters)
+	slices.SortStableFunc(sorted, func(a, b config.Cluster) int {
+		return cmp.Compare(len(a.Unusable), len(b.Unusable))
+	})
+	return sorted
+}
+
+// Run decides until ctx ends.
+func (c *Core) Run(ctx context.Context) error {
+	if err := c.lead(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range c.pipelines {
+		g.Go(func() error { return p.run(ctx) })
+	}
+	g.Go(func() error { return c.o.Source.Run(ctx, c.give) })
+	g.Go(func() error { return c.loop(ctx) })
+	g.Go(func() error { return c.provisioning(ctx) })
+	return g.Wait()
+}
+
+// lead begins a leadership. It waits for the store: admitting without the
+// recorded homes would let a stack move unseen.
+func (c *Core) lead(ctx context.Context) error {
+	for {
+		err := c.tryLead(ctx)
+		if err == nil {
+			return nil
+		}
+		c.o.Log.Error("the store does not answer", "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(c.o.Timing.Provision):
+		}
+	}
+}
+
+func (c *Core) tryLead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Work)
+	defer cancel()
+	data, err := c.o.Store.LoadHomes(ctx)
+	if err != nil && data == nil {
+		return fmt.Errorf("load the stacks' homes: %w", err)
+	}
+	if err := json.Unmarshal(data, &c.homes); len(data) > 0 && err != nil {
+		c.o.Log.Warn("the stacks' homes are lost", "error", err)
+	}
+	epoch, err := c.o.Store.Epoch(ctx, 0)
+	if err != nil {
+		return fmt.Errorf("start a leadership: %w", err)
+	}
+	for _, p := range c.pipelines {
+		p.leadership = epoch
+	}
+	c.o.Log.Info("leading", "epoch", epoch)
+	return nil
+}
+
+// give replaces the snapshot that has not been taken yet.
+func (c *Core) give(s swarm.Snapshot) {
+	select {
+	case <-c.snapshots:
+	default:
+	}
+	c.snapshots <- s
+}
+
+func (c *Core) loop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s := <-c.snapshots:
+			c.take(ctx, s)
+		}
+	}
+}
+
+// take admits the services of a snapshot and gives each cluster its facts.
+func (c *Core) take(ctx context.Context, s swarm.Snapshot) {
+	admitted, err := admitSafely(policy.Input{Snapshot: s, Clusters: c.o.Config.Clusters, Homes: c.homes})
+	if err != nil {
+		c.o.Log.Error("admission failed", "error", err)
+		return
+	}
+	if c.unsaved || !maps.Equal(admitted.Homes, c.homes) {
+		c.homes = admitted.Homes
+		c.saveHomes(ctx)
+	}
+	for name, p := range c.pipelines {
+		p.give(facts{
+			cluster: p.cluster, admitted: admitted.Admitted[name], holding: admitted.Holding[name],
+			snapshot: s, problems: about(admitted.Problems, name),
+		})
+	}
+	c.seen.Store(&sight{at: time.Now(), snapshot: s, loose: c.loose(admitted.Problems)})
+}
+
+func admitSafely(in policy.Input) (out policy.Output, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic while admitting: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return policy.Admit(in), nil
+}
+
+// saveHomes stores the homes; when that fails they are saved with the next
+// snapshot.
+func (c *Core) saveHomes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Work)
+	defer cancel()
+	data, err := json.Marshal(c.homes)
+	if err == nil {
+		err = c.o.Store.SaveHomes(ctx, data)
+	}
+	if c.unsaved = err != nil; c.unsaved {
+		c.o.Log.Error("the stacks' homes can't be stored", "error", err)
+	}
+}
+
+func about(all []routing.Problem, cluster string) []routing.Problem {
+	var out []routing.Problem
+	for _, p := range all {
+		if p.Cluster == cluster {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// loose are the problems that name no cluster of ours.
+func (c *Core) loose(all []routing.Problem) []routing.Problem {
+	var out []routing.Problem
+	for _, p := range all {
+		if c.pipelines[p.Cluster] == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// provisioning looks at what is missing, with its own pace and deadline.
+func (c *Core) provisioning(ctx context.Context) error {
+	ticker := time.NewTicker(c.o.Timing.Provision)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		facts, ok := c.provisionFacts()
+		if !ok {
+			continue
+		}
+		work, cancel := context.WithTimeout(ctx, 4*c.o.Timing.Work)
+		found := c.o.Provisioner.Provision(work, facts)
+		cancel()
+		c.provision.Lock()
+		c.hindered = found
+		c.provision.Unlock()
+	}
+}
+
+// provisionFacts are false while what is seen of the Swarm is not complete.
+func (c *Core) provisionFacts() (Provisioning, bool) {
+	s := c.seen.Load()
+	if s == nil || inDoubt(s.snapshot.Doubt) || s.snapshot.Doubt.Secrets || s.snapshot.Doubt.Configs {
+		return Provisioning{}, false
+	}
+	p := Provisioning{Snapshot: s.snapshot, Config: c.o.Config, Rolling: map[string]bool{}, Unready: map[string]bool{}}
+	for _, cluster := range c.Status().Clusters {
+		p.Rolling[cluster.Name] = cluster.Rollout != "idle"
+		p.Unready[cluster.Name] = len(unsynced(cluster.Proxies)) > 0
+	}
+	return p, true
+}
+
+// views are the pipelines' present states, in the order of config.toml.
+func (c *Core) views() []*view {
+	var out []*view
+	for _, cluster := range c.o.Config.Clusters {
+		v := &view{cluster: cluster}
+		if p := c.pipelines[cluster.Name]; p != nil && p.cluster.Table == cluster.Table {
+			if seen := p.status.Load(); seen != nil {
+				v = seen
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Status implements api.Source.
+func (c *Core) Status() api.Status {
+	s := api.Status{Version: c.o.Version, Started: c.started, SnapshotAge: -1, Clusters: []api.Cluster{}}
+	if seen := c.seen.Load(); seen != nil {
+		s.SnapshotAge = time.Since(seen.at).Milliseconds()
+		s.Doubt = doubts(seen.snapshot.Doubt)
+	}
+	for _, v := range c.views() {
+		s.Clusters = append(s.Clusters, v.clusterStatus())
+	}
+	return s
+}
+
+func doubts(d swarm.Doubt) []string {
+	var names []string
+	for name, is := range map[string]bool{
+		"services": d.Services, "tasks": d.Tasks, "nodes": d.Nodes,
+		"networks": d.Networks, "secrets": d.Secrets, "configs": d.Configs,
+	} {
+		if is {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Routes implements api.Source.
+func (c *Core) Routes() []api.Route {
+	var out []api.Route
+	for _, v := range c.views() {
+		out = append(out, v.routes()...)
+	}
+	return out
+}
+
+// Problems implements api.Source: config.toml's, each cluster's, the rest.
+func (c *Core) Problems() []routing.Problem {
+	out := slices.Clone(c.o.Config.Problems)
+	for _, v := range c.views() {
+		out = append(out, v.problems()...)
+	}
+	if seen := c.seen.Load(); seen != nil {
+		out = append(out, seen.loose...)
+	}
+	c.provision.Lock()
+	defer c.provision.Unlock()
+	return append(out, c.hindered...)
+}
+
+// Plan implements api.Source.
+func (c *Core) Plan(ctx context.Context) (any, error) {
+	facts, ok := c.provisionFacts()
+	if !ok {
+		return nil, fmt.Errorf("plan: what is seen of the Swarm is not complete yet")
+	}
+	return c.o.Explainer.Plan(ctx, facts)
+}
+
+// Explain implements api.Source.
+func (c *Core) Explain(ctx context.Context, cluster, url string) (any, error) {
+	if c.pipelines[cluster] == nil {
+		return nil, fmt.Errorf("%w: there is no cluster %q", api.ErrBadRequest, cluster)
+	}
+	v := c.pipelines[cluster].status.Load()
+	if v == nil || !v.have {
+		return nil, fmt.Errorf("explain: nothing is known of cluster %q yet", cluster)
+	}
+	return c.o.Explainer.Explain(ctx, url, Served{Cluster: v.cluster, Compiled: v.compiled, Problems: v.problems()})
+}
+
+// Counters implements api.Source.
+func (c *Core) Counters() []api.Counter {
+	var out []api.Counter
+	for _, name := range slices.Sorted(maps.Keys(c.pipelines)) {
+		out = append(out, c.pipelines[name].counts.list(name)...)
+	}
+	return out
+}

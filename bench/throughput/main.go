@@ -1,0 +1,124 @@
+// Command throughput compares requests per second through a HAProxy that
+// Interlock configures with a hand-written minimal configuration for the same
+// binary, and with nginx and Caddy, in the same run: the same hosts, origin and
+// load, one after the other in every round. Only ratios of one round mean
+// anything.
+//
+//	make bench-throughput
+//	go run ./bench/throughput -services 1000 -rounds 5 -seconds 4
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+func main() {
+	var o options
+	flag.IntVar(&o.services, "services", 1000, "number of services, one host each")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds")
+	flag.IntVar(&o.seconds, "seconds", 4, "seconds of load for each peer and round")
+	flag.IntVar(&o.connections, "connections", 64, "connections of the load")
+	flag.BoolVar(&o.json, "json", false, "print JSON")
+	flag.StringVar(&o.haproxy, "haproxy", filepath.Join(".run", "haproxy"), "HAProxy's binary")
+	flag.StringVar(&o.peers, "peers", filepath.Join(".run", "peers"), "root of nginx and Caddy (scripts/peers.sh)")
+	judge := flag.Bool("judge", false, "used by the command itself")
+	flag.Parse()
+	if *judge {
+		os.Exit(runJudge(flag.Args()))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench/throughput:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	services, rounds, seconds, connections int
+	json                                   bool
+	haproxy, peers                         string
+}
+
+// result is one peer: requests per second in each round, and the ratio to the
+// hand-written configuration of the same round.
+type result struct {
+	Peer   string    `json:"peer"`
+	Rates  []float64 `json:"requests_per_second"`
+	Ratios []float64 `json:"ratio_to_minimal"`
+	P99    []float64 `json:"p99_ms"`
+}
+
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "interlock-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	stop, err := startOrigin(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	peers := []peer{minimal(o), interlock(o), nginx(o), caddy(o)}
+	results := make([]result, len(peers))
+	for round := range o.rounds {
+		for i, p := range peers {
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s…\n", round+1, o.rounds, p.name)
+			rate, p99, err := measure(ctx, o, p, filepath.Join(dir, fmt.Sprint(i)))
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			r := &results[i]
+			r.Peer = p.name
+			r.Rates, r.P99 = append(r.Rates, rate), append(r.P99, p99)
+			r.Ratios = append(r.Ratios, rate/results[0].Rates[round])
+		}
+	}
+	if o.json {
+		return json.NewEncoder(os.Stdout).Encode(results)
+	}
+	print(o, results)
+	return nil
+}
+
+func measure(ctx context.Context, o options, p peer, dir string) (rate, p99 float64, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return 0, 0, err
+	}
+	stop, err := p.start(ctx, dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer stop()
+	if err := awaitOK(ctx, proxyAddr, hostOf(o.services-1)); err != nil {
+		said, _ := os.ReadFile(filepath.Join(dir, logFile))
+		return 0, 0, fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return load(ctx, o, dir)
+}
+
+func print(o options, results []result) {
+	fmt.Printf("%d services, %d connections, %d rounds of %d s, load, proxy and origin on one machine.\n",
+		o.services, o.connections, o.rounds, o.seconds)
+	fmt.Printf("%-22s %12s %10s %18s %10s\n", "peer", "requests/s", "ratio", "ratio min…max", "p99 ms")
+	for _, r := range results {
+		fmt.Printf("%-22s %12.0f %10.3f %11.3f…%.3f %10.2f\n", r.Peer, median(r.Rates), median(r.Ratios),
+			slices.Min(r.Ratios), slices.Max(r.Ratios), median(r.P99))
+	}
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+const startTimeout = 20 * time.Second

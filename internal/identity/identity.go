@@ -12,8 +12,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -148,6 +150,13 @@ func (id Identity) URI() string {
 
 // Expires is the end of the certificate's validity.
 func (id Identity) Expires() time.Time { return id.cert.NotAfter }
+
+// Authority is a fingerprint of the authority that made the identity: 16 hex
+// digits.
+func (id Identity) Authority() string {
+	sum := sha256.Sum256(id.authority.Raw)
+	return hex.EncodeToString(sum[:8])
+}
 
 // SigningKey signs bundles; nil unless the identity is core's.
 func (id Identity) SigningKey() ed25519.PrivateKey { return id.signing }

@@ -35,13 +35,13 @@ var classes = []class{
 
 	{name: "contract", packages: "proto/...", may: ""},
 	{name: "sdk", packages: "extension extension/extensiontest extension/testdata/...", may: "model contract sdk renderer"},
-	{name: "ground", packages: "internal/engine internal/identity", may: "model pure"},
+	{name: "ground", packages: "internal/engine internal/identity internal/runfolder", may: "model pure"},
 
 	{name: "suite", packages: "internal/engine/enginetest internal/store/storetest", may: "model ground"},
 	{name: "adapter", may: "model pure renderer contract sdk ground",
 		packages: "internal/docker internal/store/... internal/fleet internal/api internal/engine/... internal/supervisor internal/lkg internal/stackfile"},
 	{name: "wiring", may: "model pure renderer contract sdk ground adapter",
-		packages: "internal/core internal/agent internal/dev internal/cli"},
+		packages: "internal/core internal/agent internal/dev internal/cli internal/check"},
 	{name: "command", packages: "cmd/...", may: "model pure renderer contract sdk ground adapter wiring"},
 	{name: "proof", packages: "bench/... test/... scripts/... deploy/...", may: "model pure renderer contract sdk ground suite adapter wiring proof"},
 }

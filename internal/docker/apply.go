@@ -56,7 +56,7 @@ func (c *Client) Provision(ctx context.Context, in provision.Input, mint Mint) [
 	plan := provision.Make(in)
 	found, failed := plan.Problems, map[string]bool{}
 	for _, a := range plan.Actions {
-		if failed[a.Cluster] || failed[""] {
+		if failed[a.Cluster] {
 			continue
 		}
 		if err := c.Apply(ctx, a, mint); err != nil {

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"interlock/internal/config"
 	"interlock/internal/problems"
 	"interlock/internal/swarm"
+	"interlock/routing"
 )
 
 // eligible are the ids of the nodes that can run tasks with these constraints.
@@ -88,9 +90,15 @@ func (p *planner) hasNodes(c config.Cluster, want Service, need int) bool {
 		room = max(int(want.Replicas), 1)
 	}
 	if room < int(want.Replicas) || nodes == 0 {
-		p.problem(c.Name, want.Name, problems.ProvisionNoNode,
-			fmt.Sprintf("%d nodes meet the constraints %q, for %d proxies", nodes, strings.Join(want.Constraints, ", "), want.Replicas),
+		f := problems.New(problems.ProvisionNoNode,
+			fmt.Sprintf("%d nodes can run its proxies, which are to be %d (constraints: %s)", nodes, want.Replicas,
+				cmp.Or(strings.Join(want.Constraints, ", "), "none")),
 			"label more nodes, or change ProxyConstraints or ProxyReplicas")
+		f.Cluster, f.Service = c.Name, want.Name
+		if room >= need {
+			f.Severity = routing.Warning // it goes on with fewer
+		}
+		p.plan.Problems = append(p.plan.Problems, f)
 	}
 	return room >= need
 }

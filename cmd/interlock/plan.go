@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"interlock/internal/config"
+	"interlock/internal/docker"
+	"interlock/internal/problems"
+	"interlock/internal/provision"
+	"interlock/routing"
+)
+
+func newPlanCommand() *cobra.Command {
+	var host, path, format string
+	cmd := &cobra.Command{
+		Use:   "plan [--config config.toml]",
+		Short: "Show what the Docker objects of the clusters lack, and what is in the way",
+		Long: `Show the difference between the Docker objects that the clusters need and those
+that exist: what core would do next, and for what it waits. Without --config it
+is by the config.toml that is installed. Nothing is changed.
+
+Whether proxies are ready is judged by their containers' health here; core also
+asks the proxies themselves.`,
+		Example: `  interlock plan
+  interlock plan --config new.toml --format json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if format != "text" && format != "json" {
+				return &exitError{code: exitUsage, msg: fmt.Sprintf("format %q is neither text nor json", format)}
+			}
+			plan, err := livePlan(cmd.Context(), host, path)
+			if err != nil {
+				return err
+			}
+			return writePlan(cmd.OutOrStdout(), plan, format)
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "a `config.toml` instead of the installed one")
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	hostFlag(cmd, &host)
+	return cmd
+}
+
+func livePlan(ctx context.Context, host, path string) (provision.Plan, error) {
+	client, err := connect(ctx, host)
+	if err != nil {
+		return provision.Plan{}, err
+	}
+	defer client.Close()
+	snapshot, err := client.Snapshot(ctx)
+	if err != nil {
+		return provision.Plan{}, err
+	}
+	present, err := client.Present(ctx)
+	if err != nil {
+		return provision.Plan{}, err
+	}
+	core, ok := present[provision.CoreService]
+	if !ok {
+		return provision.Plan{}, &exitError{code: exitFindings, msg: "Interlock is not installed on this Swarm",
+			hint: "interlock install --config config.toml --dry-run shows what that would do"}
+	}
+	file, err := installedConfig(ctx, client, core.Spec, path)
+	if err != nil {
+		return provision.Plan{}, err
+	}
+	in := provision.Input{
+		Clusters: file.Clusters, Snapshot: snapshot, Present: present, Now: time.Now(),
+		Settings: provision.SettingsOf(env(core.Spec, provision.EnvImage), env(core.Spec, provision.EnvProxyImage),
+			provision.Authority(snapshot.Secrets)),
+		Unready: map[string]bool{},
+	}
+	for _, c := range file.Clusters {
+		in.Unready[c.Name] = false
+	}
+	plan := provision.Make(in)
+	plan.Problems = append(append([]routing.Problem{}, file.Problems...), plan.Problems...)
+	return plan, nil
+}
+
+// installedConfig reads the config.toml at path, or the one core has.
+func installedConfig(ctx context.Context, client *docker.Client, core provision.Service, path string) (config.File, error) {
+	if path != "" {
+		return readConfig(path)
+	}
+	for _, f := range core.Configs {
+		if f.Target == provision.ConfigPath {
+			data, err := client.ConfigData(ctx, f.Source)
+			return config.Parse(data, f.Source), err
+		}
+	}
+	return config.File{}, fmt.Errorf("service %s has no config at %s", provision.CoreService, provision.ConfigPath)
+}
+
+func writePlan(w io.Writer, plan provision.Plan, format string) error {
+	if format == "json" {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(plan); err != nil {
+			return err
+		}
+	} else {
+		for _, a := range plan.Actions {
+			writeAction(w, a)
+		}
+		for _, p := range plan.Problems {
+			writeProblem(w, p)
+		}
+		if len(plan.Actions)+len(plan.Problems) == 0 {
+			fmt.Fprintln(w, "everything is as it should be")
+		}
+	}
+	if problems.Errors(plan.Problems) {
+		return &exitError{code: exitFindings}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"interlock/internal/provision"
+	"interlock/internal/swarm"
+)
+
+// CheckManager returns an error unless the Engine is a manager of a Swarm.
+func (c *Client) CheckManager(ctx context.Context) error {
+	return c.call(ctx, "see whether the node manages a Swarm", func(ctx context.Context) error {
+		info, err := c.api.Info(ctx, client.InfoOptions{})
+		if err == nil && !info.Info.Swarm.ControlAvailable {
+			err = fmt.Errorf("%s is not a manager of a Swarm (it is %s)", info.Info.Name, info.Info.Swarm.LocalNodeState)
+		}
+		return err
+	})
+}
+
+// Snapshot asks for everything once.
+func (c *Client) Snapshot(ctx context.Context) (swarm.Snapshot, error) {
+	lists, err := c.Lists(ctx, false)
+	if err != nil {
+		return swarm.Snapshot{}, err
+	}
+	return lists.Snapshot()
+}
+
+// ConfigData returns the data of the config of that name.
+func (c *Client) ConfigData(ctx context.Context, name string) ([]byte, error) {
+	ids, err := c.references(ctx, "configs", []provision.File{{Source: name}})
+	if err != nil {
+		return nil, err
+	}
+	return c.ReadConfig(ctx, ids[0])
+}
+
+// Removed is an object that RemoveAll removed.
+type Removed struct{ Kind, Name string }
+
+// RemoveAll removes everything that Interlock made on the Swarm, its state
+// included, and tells tell of each object. Networks are waited for until ctx
+// ends: Docker lets go of one only when its last task has.
+func (c *Client) RemoveAll(ctx context.Context, tell func(Removed)) error {
+	services, err := c.Present(ctx)
+	if err != nil {
+		return err
+	}
+	// Core first: it would make the others again.
+	if core, ok := services[provision.CoreService]; ok {
+		if err := c.remove(ctx, Removed{"service", provision.CoreService}, core.ID, c.RemoveService, tell); err != nil {
+			return err
+		}
+		delete(services, provision.CoreService)
+	}
+	var errs []error
+	for name, s := range services {
+		errs = append(errs, c.remove(ctx, Removed{"service", name}, s.ID, c.RemoveService, tell))
+	}
+	s, err := c.Snapshot(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, o := range s.Secrets {
+		if o.Labels[ManagedLabel] == "true" {
+			errs = append(errs, c.remove(ctx, Removed{"secret", o.Name}, o.ID, c.RemoveSecret, tell))
+		}
+	}
+	state, err := c.StateConfigs(ctx)
+	errs = append(errs, err)
+	for _, o := range append(state, s.Configs...) {
+		errs = append(errs, c.remove(ctx, Removed{"config", o.Name}, o.ID, c.RemoveConfig, tell))
+	}
+	for _, n := range s.Networks {
+		if n.Labels[ManagedLabel] == "true" {
+			errs = append(errs, c.remove(ctx, Removed{"network", n.Name}, n.ID, c.RemoveNetwork, tell))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// remove tries again while the object is in use.
+func (c *Client) remove(ctx context.Context, what Removed, id string, do func(context.Context, string) error, tell func(Removed)) error {
+	for {
+		err := do(ctx, id)
+		switch {
+		case err == nil || errors.Is(err, fs.ErrNotExist):
+			tell(what)
+			return nil
+		case !strings.Contains(err.Error(), "in use") || ctx.Err() != nil:
+			return err
+		}
+		sleep(ctx, 500*time.Millisecond)
+	}
+}
+
+// Await waits until as many tasks of the service run as it should have.
+func (c *Client) Await(ctx context.Context, service string) error {
+	for {
+		s, err := c.Snapshot(ctx)
+		if err == nil && complete(s, service) {
+			return nil
+		}
+		sleep(ctx, 500*time.Millisecond)
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("service %s does not run yet", service), err)
+		}
+	}
+}
+
+func complete(s swarm.Snapshot, service string) bool {
+	for _, candidate := range s.Services {
+		if candidate.Name != service {
+			continue
+		}
+		running := uint64(0)
+		for _, t := range s.Tasks {
+			if t.ServiceID == candidate.ID && t.Serving() && t.TemplateDigest == candidate.TemplateDigest {
+				running++
+			}
+		}
+		return running >= candidate.Replicas && candidate.UpdateState != "updating"
+	}
+	return false
+}

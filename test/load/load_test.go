@@ -160,7 +160,7 @@ func echoing(messages int) http.HandlerFunc {
 }
 
 func TestSocketEchoes(t *testing.T) {
-	g := &Generator{Sockets: []Target{target(t, echoing(1 << 30))}, Record: NewRecord("one")}
+	g := &Generator{Sockets: []Target{target(t, echoing(1<<30))}, Record: NewRecord("one")}
 	until(t, g, 30)
 	if g.Record.Failed() != 0 {
 		t.Errorf("failures: %v", g.Record.Failures())

@@ -13,31 +13,29 @@ import (
 // build makes the table of what was granted. Services of one owner that ask
 // for the same host and path are a pool, the oldest first.
 func (c *compiler) build() {
-	routes := map[place]*routing.Route{}
-	first := map[place]*service{}
+	routes := make(map[place]int, len(c.services))
+	first := make(map[place]*service, len(c.services))
 	c.table = routing.Table{Cluster: c.cluster.Name, Base: c.cluster.Base, Routes: []routing.Route{}, Backends: []routing.Backend{}}
 	for _, s := range c.services {
 		if !s.draft.grants() {
 			continue
 		}
 		backend := s.backend()
+		s.backendID = backend.ID
 		c.table.Backends = append(c.table.Backends, backend)
 		for a := range s.asks() {
 			if !a.granted {
 				continue
 			}
 			at := place{a.host, a.path}
-			if r := routes[at]; r != nil {
-				r.Backends = append(r.Backends, backend.ID)
+			if i, pool := routes[at]; pool {
+				c.table.Routes[i].Backends = append(c.table.Routes[i].Backends, backend.ID)
 				s.poolOptions(first[at], at)
 				continue
 			}
-			first[at] = s
-			routes[at] = &routing.Route{Host: a.host, Path: a.path, Rewrite: s.rewrites(*a), Backends: []string{backend.ID}}
+			first[at], routes[at] = s, len(c.table.Routes)
+			c.table.Routes = append(c.table.Routes, routing.Route{Host: a.host, Path: a.path, Rewrite: s.rewrites(*a), Backends: []string{backend.ID}})
 		}
-	}
-	for _, r := range routes {
-		c.table.Routes = append(c.table.Routes, *r)
 	}
 	slices.SortFunc(c.table.Routes, func(x, y routing.Route) int {
 		return cmp.Or(cmp.Compare(x.Host, y.Host), cmp.Compare(x.Path, y.Path))

@@ -27,13 +27,15 @@ type compiler struct {
 	cluster  config.Cluster
 	networks map[string]swarm.Network
 	shared   map[string]bool // ids of the proxies' networks
-	tasks    map[string][]swarm.Task
+	tasks    map[string][]*swarm.Task
+	users    map[spot]string // see addresses
 	// services by age, then id.
 	services []*service
 	absent   map[string]time.Duration
-	// seen are the tasks that serve now, seenOf those that did, by service.
-	seen   map[string]SeenTask
-	seenOf map[string][]SeenTask
+	// seen are the tasks that serve now; missing those that did and are in the
+	// snapshot no more, by service.
+	seen    map[string]SeenTask
+	missing map[string][]SeenTask
 
 	table     routing.Table
 	endpoints routing.Endpoints
@@ -52,6 +54,7 @@ type service struct {
 	// good that of its last known good. draft is the one of them that counts,
 	// nil when it gets no route.
 	tried, good, draft *draft
+	backendID          string // set when it is in the table
 	problems           []routing.Problem
 }
 
@@ -92,8 +95,8 @@ func newCompiler(in Input) *compiler {
 		networks: make(map[string]swarm.Network, len(in.Networks)),
 		shared:   make(map[string]bool, len(in.ProxyNetworks)),
 		absent:   map[string]time.Duration{},
-		seen:     map[string]SeenTask{},
-		seenOf:   map[string][]SeenTask{},
+		seen:     make(map[string]SeenTask, len(in.State.Seen)),
+		missing:  map[string][]SeenTask{},
 	}
 	for _, n := range in.Networks {
 		c.networks[n.ID] = n
@@ -127,18 +130,25 @@ func (c *compiler) adopt() {
 	slices.SortFunc(c.services, func(x, y *service) int {
 		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
 	})
-	c.tasks = make(map[string][]swarm.Task, len(c.services))
-	for _, t := range c.in.Tasks {
+	c.tasks = make(map[string][]*swarm.Task, len(c.services))
+	present := make(map[string]bool, len(c.in.State.Seen))
+	for i := range c.in.Tasks {
+		t := &c.in.Tasks[i]
 		if known[t.ServiceID] {
 			c.tasks[t.ServiceID] = append(c.tasks[t.ServiceID], t)
+			present[t.ID] = true
 		}
 	}
 	for _, list := range c.tasks {
-		slices.SortFunc(list, func(x, y swarm.Task) int { return cmp.Compare(x.ID, y.ID) })
+		slices.SortFunc(list, func(x, y *swarm.Task) int { return cmp.Compare(x.ID, y.ID) })
 	}
-	for _, id := range slices.Sorted(maps.Keys(c.in.State.Seen)) {
-		was := c.in.State.Seen[id]
-		c.seenOf[was.Task.ServiceID] = append(c.seenOf[was.Task.ServiceID], was)
+	for id, was := range c.in.State.Seen {
+		if !present[id] && known[was.Task.ServiceID] {
+			c.missing[was.Task.ServiceID] = append(c.missing[was.Task.ServiceID], was)
+		}
+	}
+	for _, list := range c.missing {
+		slices.SortFunc(list, func(x, y SeenTask) int { return cmp.Compare(x.Task.ID, y.Task.ID) })
 	}
 }
 

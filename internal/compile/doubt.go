@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"interlock/internal/problems"
 	"interlock/internal/swarm"
@@ -10,14 +11,20 @@ import (
 // spot is an address on a network.
 type spot struct{ network, address string }
 
-// addresses says which task uses an address now. It is asked only about tasks
-// that are missing, so that what others do changes nothing else.
-func (c *compiler) addresses() map[spot]string {
-	users := map[spot]string{}
-	if len(c.in.State.Seen) == 0 {
-		return users
+// user is the task that uses an address now, "" for none. It is asked only
+// about tasks that are missing, so that what others do changes nothing else.
+func (c *compiler) user(at spot) string {
+	if c.users == nil {
+		c.users = addresses(c.in.Tasks)
 	}
-	for _, t := range c.in.Tasks {
+	return c.users[at]
+}
+
+// addresses says which running task uses an address, the first by id.
+func addresses(tasks []swarm.Task) map[spot]string {
+	users := make(map[spot]string, len(tasks))
+	for i := range tasks {
+		t := &tasks[i]
 		if t.State != swarm.TaskRunning {
 			continue
 		}
@@ -34,63 +41,51 @@ func (c *compiler) addresses() map[spot]string {
 // serving are the tasks of s that requests may be sent to. A task that served
 // before and is missing without a reason stays for GuardHold; what is there and
 // has ended is obeyed at once (I6).
-func (c *compiler) serving(s *service, users map[spot]string) []swarm.Task {
-	var serving []swarm.Task
-	present := map[string]bool{}
+func (c *compiler) serving(s *service) []*swarm.Task {
+	var serving []*swarm.Task
 	for _, t := range c.tasks[s.ID] {
-		present[t.ID] = true
 		if t.Serving() {
 			serving = append(serving, t)
-			c.seen[t.ID] = SeenTask{Task: t}
+			c.seen[t.ID] = SeenTask{Task: *t}
 		}
 	}
-	missing := 0
-	for _, was := range c.missing(s, present) {
-		if c.explained(s, was.Task, len(serving), users) {
+	held, there := 0, len(serving)
+	for _, was := range c.missing[s.ID] {
+		if c.explained(s, was.Task, there) || !c.hold(&was) {
 			continue
 		}
-		if was.Gone {
-			was.Missing += c.in.Elapsed
-		}
-		if was.Gone = true; was.Missing >= c.cluster.GuardHold {
-			continue
-		}
-		missing++
+		held++
 		c.seen[was.Task.ID] = was
-		serving = append(serving, was.Task)
+		serving = append(serving, &was.Task)
 	}
-	if missing > 0 {
-		s.report(problem(problems.DoubtMissing, "", fmt.Sprintf("%d of its tasks are missing without a reason; requests still go to them", missing), "nothing, if it passes"))
+	if held > 0 {
+		s.report(problem(problems.DoubtMissing, "", fmt.Sprintf("%d of its tasks are missing without a reason; requests still go to them", held), "nothing, if it passes"))
 	}
 	return serving
 }
 
-// missing are the tasks of s seen before that are in the snapshot no more, by id.
-func (c *compiler) missing(s *service, present map[string]bool) []SeenTask {
-	var gone []SeenTask
-	for _, was := range c.seenOf[s.ID] {
-		if !present[was.Task.ID] {
-			gone = append(gone, was)
-		}
+// hold counts how long a task has been missing and says whether that is less
+// than GuardHold.
+func (c *compiler) hold(was *SeenTask) bool {
+	if was.Gone {
+		was.Missing += c.in.Elapsed
 	}
-	return gone
+	was.Gone = true
+	return was.Missing < c.cluster.GuardHold
 }
 
 // explained says whether there is a reason for a task to be gone: another took
 // its place or its address, or the service has as many as it wants.
-func (c *compiler) explained(s *service, t swarm.Task, serving int, users map[spot]string) bool {
+func (c *compiler) explained(s *service, t swarm.Task, serving int) bool {
 	for network, address := range t.Addresses {
-		if user, taken := users[spot{network, address}]; taken && user != t.ID {
+		if user := c.user(spot{network, address}); user != "" && user != t.ID {
 			return true
 		}
 	}
 	if !s.Global && uint64(serving) >= s.Replicas {
 		return true
 	}
-	for _, other := range c.tasks[s.ID] {
-		if other.Desired == swarm.TaskRunning && other.Slot == t.Slot && (t.Slot != 0 || other.NodeID == t.NodeID) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.tasks[s.ID], func(other *swarm.Task) bool {
+		return other.Desired == swarm.TaskRunning && other.Slot == t.Slot && (t.Slot != 0 || other.NodeID == t.NodeID)
+	})
 }

@@ -14,24 +14,23 @@ import (
 // locate finds the present targets of each backend: the tasks that run and are
 // meant to, and those that vanished without a reason (I6).
 func (c *compiler) locate() {
-	c.endpoints = routing.Endpoints{}
-	users := c.addresses()
+	c.endpoints = make(routing.Endpoints, len(c.table.Backends))
 	for _, s := range c.services {
 		if !s.draft.grants() {
 			continue
 		}
-		serving := c.serving(s, users)
+		serving := c.serving(s)
 		targets := c.targets(s, serving)
 		if len(targets) == 0 {
 			s.report(noEndpoints(s, len(serving)))
 			continue
 		}
-		c.endpoints[s.backend().ID] = targets
+		c.endpoints[s.backendID] = targets
 	}
 }
 
 // targets are a service's endpoints, each address and port once, sorted.
-func (c *compiler) targets(s *service, serving []swarm.Task) []routing.Endpoint {
+func (c *compiler) targets(s *service, serving []*swarm.Task) []routing.Endpoint {
 	if s.draft.mode == routing.ModeVIP {
 		if len(serving) == 0 {
 			return nil
@@ -39,7 +38,7 @@ func (c *compiler) targets(s *service, serving []swarm.Task) []routing.Endpoint 
 		return []routing.Endpoint{{Address: s.VIPs[s.draft.network.ID], Port: s.draft.port}}
 	}
 	ports := s.ports()
-	var list []routing.Endpoint
+	list := make([]routing.Endpoint, 0, len(serving))
 	for _, t := range serving {
 		if address := c.address(s, t); address != "" {
 			list = append(list, routing.Endpoint{Address: address, Port: ports.of(t), Task: t.ID})
@@ -48,13 +47,16 @@ func (c *compiler) targets(s *service, serving []swarm.Task) []routing.Endpoint 
 	slices.SortFunc(list, func(x, y routing.Endpoint) int {
 		return cmp.Or(cmp.Compare(x.Address, y.Address), cmp.Compare(x.Port, y.Port), cmp.Compare(x.Task, y.Task))
 	})
+	if len(list) == 0 {
+		return nil
+	}
 	return slices.CompactFunc(list, func(x, y routing.Endpoint) bool { return x.Address == y.Address && x.Port == y.Port })
 }
 
 // address is a task's address on the route's network. A task of the former
 // spec that is not on it is reached over another network of the proxies, until
 // the update has replaced it.
-func (c *compiler) address(s *service, t swarm.Task) string {
+func (c *compiler) address(s *service, t *swarm.Task) string {
 	if a := t.Addresses[s.draft.network.ID]; a != "" {
 		return a
 	}
@@ -94,7 +96,7 @@ func (s *service) ports() ports {
 	return p
 }
 
-func (p ports) of(t swarm.Task) int {
+func (p ports) of(t *swarm.Task) int {
 	switch t.TemplateDigest {
 	case p.template:
 		return p.present

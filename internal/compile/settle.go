@@ -73,6 +73,9 @@ func (s *service) asks() func(yield func(*ask) bool) {
 // bound marks the asks for which the cluster has no room: what is claimed
 // already comes first, then the older services.
 func (c *compiler) bound() {
+	if c.count() <= c.cluster.Policy.MaxRoutes {
+		return
+	}
 	held := make(map[policy.Claim]bool, len(c.in.State.Claims))
 	for _, claim := range c.in.State.Claims {
 		held[policy.Claim{Host: claim.Host, Path: claim.Path, Owner: claim.Owner}] = true
@@ -92,6 +95,18 @@ func (c *compiler) bound() {
 			}
 		}
 	}
+}
+
+// count is the number of asks, none of which is over the bound yet.
+func (c *compiler) count() int {
+	asks := 0
+	for _, s := range c.services {
+		for a := range s.asks() {
+			a.over = false
+			asks++
+		}
+	}
+	return asks
 }
 
 // tell reports what became of a service's wishes and returns what it lost.

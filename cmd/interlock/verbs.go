@@ -5,18 +5,23 @@ import "github.com/spf13/cobra"
 // verbs are all commands, each in a file of its own.
 func verbs() []*cobra.Command {
 	return []*cobra.Command{
+		newAPIPipeCommand(),
 		newAgentCommand(),
 		newCheckCommand(),
 		newCompileCommand(),
+		newCoreCommand(),
 		newDevCommand(),
 		newExplainCommand(),
 		newExtensionCommand(),
 		newHealthcheckCommand(),
-		newJudgeCommand(),
-		newProxyCommand(),
-		newSnapshotCommand(),
 		newInstallCommand(),
+		newJudgeCommand(),
 		newPlanCommand(),
+		newProblemsCommand(),
+		newProxyCommand(),
+		newRoutesCommand(),
+		newSnapshotCommand(),
+		newStatusCommand(),
 		newUninstallCommand(),
 	}
 }

@@ -1,0 +1,176 @@
+// Package stackfile reads stack files as `docker stack deploy` does, offline:
+// with the label values that would be deployed, and the line of each. What
+// Docker would refuse, or take for something else than what was written, is a
+// problem with its line.
+//
+// Docker's own loader judges the file and yields the values. It stops at the
+// first mistake and knows no lines, so the text is looked at beforehand as a
+// YAML tree; mistakes that are understood are reported and repaired there, so
+// that those behind them are found too.
+package stackfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"interlock/routing"
+)
+
+// MaxFile bounds a stack file in bytes.
+const MaxFile = 16 << 20
+
+// Source is the text of one stack file and the stack it would be deployed as.
+type Source struct {
+	File  string
+	Stack string
+	Data  []byte
+}
+
+// Project is what several stack files declare.
+type Project struct {
+	Services []Service
+	Networks []Network
+}
+
+// Service is one service as its file declares it.
+type Service struct {
+	Stack string
+	// Name is the service's key in the file; Docker calls it <stack>_<name>.
+	Name string
+	File string
+	Line int
+	// Refused says that Docker would not deploy the file. Labels are then as
+	// good as could be read, and the rest is empty.
+	Refused bool
+
+	Labels, ContainerLabels map[string]string
+	// Networks are names as Docker will have them.
+	Networks []string
+	// TargetPorts are the ports inside the container that are published.
+	TargetPorts []int
+	Replicas    uint64
+	Global      bool
+	DNSRR       bool
+	Constraints []string
+
+	lines, containerLines map[string]int // by label
+}
+
+// DeployedName is the service's name in the Swarm.
+func (s Service) DeployedName() string { return s.Stack + "_" + s.Name }
+
+// LineOf is the line of a label, or of the service where the label has none.
+func (s Service) LineOf(label string) int {
+	if line := s.lines[label]; line > 0 {
+		return line
+	}
+	return s.Line
+}
+
+// LineOfContainer is the same for a container label.
+func (s Service) LineOfContainer(label string) int {
+	if line := s.containerLines[label]; line > 0 {
+		return line
+	}
+	return s.Line
+}
+
+// Network is a network that services of the files are on.
+type Network struct {
+	// Name is what Docker calls it.
+	Name     string
+	External bool
+}
+
+// Load reads files from disk and parses each as a stack of its own. stack
+// names them all; when "", each is named after its file. The error says which
+// file can't be read; whatever is wrong inside a file is a problem.
+func Load(files []string, stack string, env func(string) (string, bool)) (Project, []routing.Problem, error) {
+	var p Project
+	var found []routing.Problem
+	names := stackNames(files)
+	for i, file := range files {
+		data, err := readFile(file)
+		if err != nil {
+			return Project{}, nil, fmt.Errorf("read stack file: %w", err)
+		}
+		src := Source{File: file, Stack: stack, Data: data}
+		if stack == "" {
+			src.Stack = names[i]
+		}
+		parsed, ps := Parse(src, env)
+		p.add(parsed)
+		found = append(found, ps...)
+	}
+	return p, found, nil
+}
+
+func (p *Project) add(other Project) {
+	p.Services = append(p.Services, other.Services...)
+	for _, n := range other.Networks {
+		if !slices.ContainsFunc(p.Networks, func(m Network) bool { return m.Name == n.Name }) {
+			p.Networks = append(p.Networks, n)
+		}
+	}
+}
+
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() || info.Size() > MaxFile {
+		return nil, fmt.Errorf("%s is a directory or larger than %d bytes", name, MaxFile)
+	}
+	return os.ReadFile(name)
+}
+
+// stackNames names each file's stack after the file: its base name without
+// extension, with the folder's name before it where two files would be one
+// stack (dev/app.yml and prod/app.yml).
+func stackNames(files []string) []string {
+	count := map[string]int{}
+	for _, f := range files {
+		count[baseName(f)]++
+	}
+	out := make([]string, len(files))
+	for i, f := range files {
+		out[i] = baseName(f)
+		if folder := filepath.Base(filepath.Dir(f)); count[out[i]] > 1 && folder != "." && folder != string(filepath.Separator) {
+			out[i] = folder + "-" + out[i]
+		}
+	}
+	return out
+}
+
+func baseName(file string) string {
+	base := filepath.Base(file)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+// Parse reads one file. It is total and does no input or output but for what
+// Docker's loader does: it reads the files that env_file names.
+func Parse(src Source, env func(string) (string, bool)) (Project, []routing.Problem) {
+	p := &parser{src: src, env: env}
+	root, ok := p.tree()
+	if !ok {
+		return Project{}, p.found
+	}
+	p.duplicates(root)
+	p.services = p.servicesOf(root)
+	p.variables(root)
+	p.placement()
+	p.labels()
+	cfg, ok := p.judge(root)
+	if !ok {
+		return Project{Services: p.salvage()}, p.sorted()
+	}
+	project := p.build(cfg)
+	for i := range project.Services {
+		project.Services[i].Refused = p.refused
+	}
+	return project, p.sorted()
+}

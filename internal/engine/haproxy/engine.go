@@ -12,7 +12,6 @@
 package haproxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -201,9 +200,13 @@ func (e *Engine) adopted(ctx context.Context, next staged) bool {
 	if running, err := e.Running(ctx); err != nil || running != next.revision {
 		return false
 	}
-	present, err := os.ReadFile(e.file("haproxy.base"))
-	return err == nil && bytes.Equal(present, []byte(next.config))
+	present, err := os.ReadFile(e.file(StructureFile))
+	return err == nil && string(present) == next.config
 }
+
+// StructureFile is the main file without servers, in the run folder. It is
+// replaced only when it changes.
+const StructureFile = "haproxy.base"
 
 // write puts the main file with its servers where a starting engine reads it,
 // and beside it the main file without.
@@ -215,7 +218,10 @@ func (e *Engine) write(s staged, eps routing.Endpoints) error {
 	if err := replaceFile(e.file(mainFile), []byte(withServers(s.config, sections))); err != nil {
 		return err
 	}
-	return replaceFile(e.file("haproxy.base"), []byte(s.config))
+	if present, err := os.ReadFile(e.file(StructureFile)); err == nil && string(present) == s.config {
+		return nil
+	}
+	return replaceFile(e.file(StructureFile), []byte(s.config))
 }
 
 // restore makes the file agree again with what runs.

@@ -24,9 +24,9 @@ import (
 	"time"
 
 	"interlock/bundle"
-	"interlock/internal/compile"
 	"interlock/internal/config"
 	"interlock/internal/fleet"
+	"interlock/internal/provision"
 	"interlock/internal/swarm"
 	"interlock/routing"
 )
@@ -71,6 +71,8 @@ type Fleet interface {
 // Provisioner brings the Swarm's objects to what the clusters need and says
 // what is in the way, as problems.
 type Provisioner interface {
+	// Plan says what it would do; Provision does it.
+	Plan(ctx context.Context, facts Provisioning) (provision.Plan, error)
 	Provision(ctx context.Context, facts Provisioning) []routing.Problem
 }
 
@@ -78,23 +80,12 @@ type Provisioner interface {
 type Provisioning struct {
 	Snapshot swarm.Snapshot
 	Config   config.File
-	// Rolling are the clusters, by name, with a rollout under way, and Unready
-	// those with a running proxy that has not acknowledged its generation.
+	// Rolling are the clusters, by name, with a rollout under way. Unready says
+	// of the clusters whose proxies had the time to report whether one of them
+	// has not acknowledged its generation.
 	Rolling, Unready map[string]bool
-}
-
-// Explainer says how the API's questions that other packages answer are
-// answered: the values are encoded as JSON.
-type Explainer interface {
-	Plan(ctx context.Context, facts Provisioning) (any, error)
-	Explain(ctx context.Context, url string, in Served) (any, error)
-}
-
-// Served is what one cluster wants to serve and why.
-type Served struct {
-	Cluster  config.Cluster
-	Compiled compile.Output
-	Problems []routing.Problem
+	// Wanted are, by cluster name, the networks (ids) of routed services.
+	Wanted map[string][]string
 }
 
 // Options of New. All are needed.
@@ -104,7 +95,6 @@ type Options struct {
 	Store       Store
 	Fleet       Fleet
 	Provisioner Provisioner
-	Explainer   Explainer
 	Config      config.File
 	SigningKey  ed25519.PrivateKey
 	Version     string

@@ -26,6 +26,7 @@ import (
 	"interlock/internal/config"
 	"interlock/internal/fleet"
 	"interlock/internal/identity"
+	"interlock/internal/provision"
 	"interlock/internal/store"
 	"interlock/internal/swarm"
 	fleetv1 "interlock/proto/fleet/v1"
@@ -94,8 +95,9 @@ func (r renderer) Render(_ context.Context, _ config.Cluster, t routing.Table) (
 type nothing struct{}
 
 func (nothing) Provision(context.Context, Provisioning) []routing.Problem { return nil }
-func (nothing) Plan(context.Context, Provisioning) (any, error)           { return "nothing to do", nil }
-func (nothing) Explain(context.Context, string, Served) (any, error)      { return "because", nil }
+func (nothing) Plan(context.Context, Provisioning) (provision.Plan, error) {
+	return provision.Plan{}, nil
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -128,7 +130,7 @@ func (w *world) start() {
 	server := fleet.New(w.identity, "test", fleet.Timing{}, w.log)
 	w.core = New(Options{
 		Source: w.swarm, Renderer: w.renderer, Store: w.store, Fleet: server,
-		Provisioner: nothing{}, Explainer: nothing{}, Config: w.config,
+		Provisioner: nothing{}, Config: w.config,
 		SigningKey: w.identity.SigningKey(), Version: "test", Log: w.log,
 		Timing: Timing{Quiet: 5 * time.Millisecond, Settle: 20 * time.Millisecond},
 	})

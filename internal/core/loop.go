@@ -16,7 +16,10 @@ import (
 
 	"interlock/internal/api"
 	"interlock/internal/config"
+	"interlock/internal/explain"
 	"interlock/internal/policy"
+	"interlock/internal/problems"
+	"interlock/internal/rollout"
 	"interlock/internal/swarm"
 	"interlock/routing"
 )
@@ -217,17 +220,25 @@ func (c *Core) provisioning(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		facts, ok := c.provisionFacts()
-		if !ok {
-			continue
+		if facts, ok := c.provisionFacts(); ok {
+			found := c.provisionSafely(ctx, facts)
+			c.provision.Lock()
+			c.hindered = found
+			c.provision.Unlock()
 		}
-		work, cancel := context.WithTimeout(ctx, 4*c.o.Timing.Work)
-		found := c.o.Provisioner.Provision(work, facts)
-		cancel()
-		c.provision.Lock()
-		c.hindered = found
-		c.provision.Unlock()
 	}
+}
+
+func (c *Core) provisionSafely(ctx context.Context, facts Provisioning) (found []routing.Problem) {
+	ctx, cancel := context.WithTimeout(ctx, 4*c.o.Timing.Work)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			c.o.Log.Error("panic while provisioning", "panic", r, "stack", string(debug.Stack()))
+			found = []routing.Problem{problems.New(problems.ProvisionFailed, fmt.Sprintf("panic while provisioning: %v", r), "please report it")}
+		}
+	}()
+	return c.o.Provisioner.Provision(ctx, facts)
 }
 
 // provisionFacts are false while what is seen of the Swarm is not complete.
@@ -236,12 +247,27 @@ func (c *Core) provisionFacts() (Provisioning, bool) {
 	if s == nil || inDoubt(s.snapshot.Doubt) || s.snapshot.Doubt.Secrets || s.snapshot.Doubt.Configs {
 		return Provisioning{}, false
 	}
-	p := Provisioning{Snapshot: s.snapshot, Config: c.o.Config, Rolling: map[string]bool{}, Unready: map[string]bool{}}
-	for _, cluster := range c.Status().Clusters {
-		p.Rolling[cluster.Name] = cluster.Rollout != "idle"
-		p.Unready[cluster.Name] = len(unsynced(cluster.Proxies)) > 0
+	p := Provisioning{
+		Snapshot: s.snapshot, Config: c.o.Config, Rolling: map[string]bool{}, Unready: map[string]bool{},
+		Wanted: map[string][]string{},
+	}
+	for _, v := range c.views() {
+		name, proxies := v.cluster.Name, v.proxies()
+		p.Rolling[name] = v.machine.State != rollout.Idle
+		if time.Since(c.started) > hearing || allConnected(proxies) {
+			p.Unready[name] = len(unsynced(proxies)) > 0
+		}
+		p.Wanted[name] = v.networks()
 	}
 	return p, true
+}
+
+// hearing is how long agents have to report to a new core before their silence
+// means something.
+const hearing = 20 * time.Second
+
+func allConnected(proxies []api.Proxy) bool {
+	return !slices.ContainsFunc(proxies, func(p api.Proxy) bool { return !p.Connected })
 }
 
 // views are the pipelines' present states, in the order of config.toml.
@@ -315,11 +341,11 @@ func (c *Core) Plan(ctx context.Context) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("plan: what is seen of the Swarm is not complete yet")
 	}
-	return c.o.Explainer.Plan(ctx, facts)
+	return c.o.Provisioner.Plan(ctx, facts)
 }
 
 // Explain implements api.Source.
-func (c *Core) Explain(ctx context.Context, cluster, url string) (any, error) {
+func (c *Core) Explain(_ context.Context, cluster, url string) (any, error) {
 	if c.pipelines[cluster] == nil {
 		return nil, fmt.Errorf("%w: there is no cluster %q", api.ErrBadRequest, cluster)
 	}
@@ -327,7 +353,7 @@ func (c *Core) Explain(ctx context.Context, cluster, url string) (any, error) {
 	if v == nil || !v.have {
 		return nil, fmt.Errorf("explain: nothing is known of cluster %q yet", cluster)
 	}
-	return c.o.Explainer.Explain(ctx, url, Served{Cluster: v.cluster, Compiled: v.compiled, Problems: v.problems()})
+	return explain.Explain(v.compiled, url), nil
 }
 
 // Counters implements api.Source.

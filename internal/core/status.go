@@ -225,6 +225,22 @@ func (v *view) routes() []api.Route {
 	return out
 }
 
+// networks are the ids, sorted, of those that the wanted backends are on.
+func (v *view) networks() []string {
+	names := map[string]bool{}
+	for _, b := range v.compiled.Table.Backends {
+		names[b.Network] = true
+	}
+	var ids []string
+	for _, n := range v.snapshot.Networks {
+		if names[n.Name] {
+			ids = append(ids, n.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 func backendOf(b routing.Backend, eps []routing.Endpoint) api.Backend {
 	if eps == nil {
 		eps = []routing.Endpoint{}

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"interlock/internal/api"
+	"interlock/internal/docker"
+	"interlock/internal/provision"
+)
+
+// answerMax bounds an answer of core in bytes.
+const answerMax = 256 << 20
+
+// Client asks core's API.
+type Client struct {
+	http  *http.Client
+	close func() error
+}
+
+// HintError is an error with advice.
+type HintError struct {
+	Err  error
+	Hint string
+}
+
+func (e *HintError) Error() string { return e.Err.Error() }
+func (e *HintError) Unwrap() error { return e.Err }
+
+// Connect reaches core: through its socket where that is (in core's container),
+// else through Docker's exec in the user's own context, whose access control is
+// ours. It dials when the first question is asked.
+func Connect(ctx context.Context) (*Client, error) {
+	if _, err := os.Stat(api.Socket); err == nil {
+		return Dial(func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", api.Socket)
+		}), nil
+	}
+	engine, err := docker.Connect(ctx, docker.Options{})
+	if err != nil {
+		return nil, &HintError{fmt.Errorf("reach Docker: %w", err), "core is reached through Docker: set DOCKER_HOST or choose a context with `docker context use`"}
+	}
+	c := Dial(func(ctx context.Context) (net.Conn, error) {
+		conn, err := engine.ExecPipe(ctx, provision.CoreService, []string{"/interlock", "api-pipe"})
+		return conn, explained(err)
+	})
+	c.close = engine.Close
+	return c, nil
+}
+
+// explained says what to do about an exec that can't work.
+func explained(err error) error {
+	if errors.Is(err, docker.ErrNotHere) {
+		return &HintError{err, "Docker runs commands only in containers of the node it is asked on: `docker service ps " +
+			provision.CoreService + "` names core's node; point DOCKER_HOST or a context at it"}
+	}
+	return err
+}
+
+// Dial makes a client that reaches core by dial.
+func Dial(dial func(context.Context) (net.Conn, error)) *Client {
+	transport := &http.Transport{
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		MaxConnsPerHost: 2,
+	}
+	return &Client{http: &http.Client{Transport: transport, Timeout: time.Minute}, close: func() error { return nil }}
+}
+
+// Close ends connections.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return c.close()
+}
+
+// Get asks for path, such as "status", and decodes the answer.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://core/v1/"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return fmt.Errorf("ask core: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask core for its %s: %w", path, err)
+	}
+	defer res.Body.Close()
+	body := io.LimitReader(res.Body, answerMax)
+	if res.StatusCode != http.StatusOK {
+		var answer struct{ Error string }
+		_ = json.NewDecoder(body).Decode(&answer)
+		return fmt.Errorf("core answers: %s (%d)", Printable(answer.Error), res.StatusCode)
+	}
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("read core's %s: %w", path, err)
+	}
+	return nil
+}

@@ -214,3 +214,25 @@ func testApplyUnderLoad(t *testing.T, b *bench) {
 	}
 	l.end(t)
 }
+
+// testEndpointsLeaveUnderLoad: each endpoint leaves and then stops, also where
+// a change of structure came before: no worker may go on sending to it.
+func testEndpointsLeaveUnderLoad(t *testing.T, b *bench) {
+	first := startOrigin(t, "first")
+	b.route("a.org", "/", first)
+	b.apply(t)
+	l := b.startLoad(t, "a.org", 4)
+	for i := range 5 {
+		next := startOrigin(t, fmt.Sprint("next", i))
+		b.table.Base.ServerTimeout++
+		b.apply(t)
+		l.reach(t, 20)
+		b.endpoints[b.table.Backends[0].ID] = endpointsOf(next)
+		b.setEndpoints(t)
+		l.reach(t, 20)
+		first.stop()
+		l.reach(t, 20)
+		first = next
+	}
+	l.end(t)
+}

@@ -41,6 +41,8 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"Probes", testProbes},
 		{"RelaxedProbes", testRelaxedProbes},
 		{"RandomRequests", testRandomRequests},
+		{"Malformed", testMalformed},
+		{"Bodies", testBodies},
 		{"ForwardedHeaders", testForwardedHeaders},
 		{"ProxyProtocol", testProxyProtocol},
 		{"Websocket", testWebsocket},
@@ -55,6 +57,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"BusyPort", testBusyPort},
 		{"EndpointsUnderLoad", testEndpointsUnderLoad},
 		{"ApplyUnderLoad", testApplyUnderLoad},
+		{"EndpointsLeaveUnderLoad", testEndpointsLeaveUnderLoad},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newBench(t, make(t))) })
 	}

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 type origin struct {
 	name string
 	port int
+	// stop ends it as a container ends on SIGTERM: nothing new is accepted,
+	// what is under way is finished.
+	stop func()
 }
 
 // startOrigin starts an application that serves until the test ends.
@@ -37,7 +41,7 @@ func serveOrigin(t *testing.T, name string, handler http.Handler) *origin {
 	server := &http.Server{Handler: handler, DisableGeneralOptionsHandler: true}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { _ = server.Close() })
-	return &origin{name: name, port: ln.Addr().(*net.TCPAddr).Port}
+	return &origin{name: name, port: ln.Addr().(*net.TCPAddr).Port, stop: func() { _ = server.Shutdown(context.Background()) }}
 }
 
 // startSlow starts an application that answers when release is closed and

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"interlock/internal/api"
+	"interlock/internal/cli"
+)
+
+func newRoutesCommand() *cobra.Command {
+	var clusters []string
+	var format string
+	cmd := &cobra.Command{
+		Use:     "routes",
+		Short:   "List what the clusters serve",
+		Example: "  interlock routes\n  interlock routes --cluster prod --format json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			var routes []api.Route
+			if err := ask(cmd.Context(), "routes", url.Values{"cluster": clusters}, &routes); err != nil {
+				return err
+			}
+			if format == "json" {
+				return printJSON(cmd.OutOrStdout(), routes)
+			}
+			cli.WriteRoutes(cmd.OutOrStdout(), routes)
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&clusters, "cluster", nil, "only this cluster's (may be given several times)")
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}

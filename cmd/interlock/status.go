@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"interlock/internal/api"
+	"interlock/internal/cli"
+)
+
+// exitNotReady is status's when a cluster is not ready.
+const exitNotReady = 1
+
+func newStatusCommand() *cobra.Command {
+	var format string
+	var wait bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how each cluster is: its proxies, its generation, what is wrong",
+		Long: `Say how each cluster is. Ready means that every running proxy acknowledged the
+cluster's generation. Exits with 1 when a cluster is not ready.`,
+		Example: "  interlock status\n  interlock status --wait --timeout 2m\n  interlock status --format json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			if wait {
+				limited, cancel := context.WithTimeout(ctx, timeout)
+				defer cancel()
+				ctx = limited
+			}
+			s, err := askStatus(ctx, wait)
+			if err != nil {
+				return err
+			}
+			if err := writeStatus(cmd.OutOrStdout(), s, format); err != nil {
+				return err
+			}
+			if !s.Ready() {
+				return &exitError{code: exitNotReady}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every cluster is ready")
+	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long --wait waits")
+	return cmd
+}
+
+func writeStatus(w io.Writer, s api.Status, format string) error {
+	if format == "json" {
+		return printJSON(w, s)
+	}
+	cli.WriteStatus(w, s, cli.StyleFor(w))
+	return nil
+}
+
+// askStatus asks once, or until core says that all is ready or ctx ends: then
+// what it said last is the answer.
+func askStatus(ctx context.Context, wait bool) (api.Status, error) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	var last api.Status
+	var known bool
+	for {
+		var s api.Status
+		err := ask(ctx, "status", nil, &s)
+		if err == nil {
+			last, known = s, true
+		}
+		if !wait || err == nil && s.Ready() {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			if known {
+				return last, nil
+			}
+			return last, errors.Join(err, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// ask asks core one question.
+func ask(ctx context.Context, path string, query url.Values, into any) error {
+	client, err := cli.Connect(ctx)
+	if err != nil {
+		return hinted(err)
+	}
+	defer client.Close()
+	return hinted(client.Get(ctx, path, query, into))
+}
+
+// hinted ends a verb with the advice that an error carries.
+func hinted(err error) error {
+	if err == nil {
+		return nil
+	}
+	exit := &exitError{code: exitUsage, msg: cli.Printable(err.Error())}
+	var hint *cli.HintError
+	if errors.As(err, &hint) {
+		exit.hint = hint.Hint
+	}
+	return exit
+}
+
+func checkFormat(format string) error {
+	if format != "text" && format != "json" {
+		return &exitError{code: exitUsage, msg: fmt.Sprintf("format %q is neither text nor json", format)}
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -67,14 +67,14 @@ func writeCompiled(dir string, file config.File, out compile.AllOutput) error {
 	if all == nil {
 		all = []routing.Problem{}
 	}
-	return writeJSON(filepath.Join(dir, "problems.json"), all)
+	return writeJSONFile(filepath.Join(dir, "problems.json"), all)
 }
 
 func writeCluster(dir, engine string, out compile.Output) error {
-	if err := writeJSON(filepath.Join(dir, "table.json"), out.Table); err != nil {
+	if err := writeJSONFile(filepath.Join(dir, "table.json"), out.Table); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, "endpoints.json"), out.Endpoints); err != nil {
+	if err := writeJSONFile(filepath.Join(dir, "endpoints.json"), out.Endpoints); err != nil {
 		return err
 	}
 	rendered, err := render(engine, out.Table)
@@ -100,7 +100,7 @@ func render(engine string, t routing.Table) (bundle.Bundle, error) {
 	return haproxy.Render(t)
 }
 
-func writeJSON(path string, v any) error {
+func writeJSONFile(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err

@@ -114,8 +114,12 @@ func (p *planner) wanted(c config.Cluster, present Present, joined []swarm.Netwo
 	for _, n := range p.Snapshot.Networks {
 		byID[n.ID] = n.Name
 	}
+	wanted, known := p.Wanted[c.Name]
+	if !known {
+		return p.attached(present, joined)
+	}
 	names := map[string]bool{}
-	for _, id := range p.Wanted[c.Name] {
+	for _, id := range wanted {
 		if name := byID[id]; name != "" && !slices.ContainsFunc(joined, func(n swarm.Network) bool { return n.Name == name }) {
 			names[name] = true
 		}
@@ -144,6 +148,17 @@ func (p *planner) wanted(c config.Cluster, present Present, joined []swarm.Netwo
 		joined = append(joined, n)
 		if present.ID != "" {
 			break
+		}
+	}
+	return out
+}
+
+// attached are the networks that a proxy service has joined beside others.
+func (p *planner) attached(present Present, others []swarm.Network) []string {
+	var out []string
+	for _, name := range present.Spec.Networks {
+		if !slices.ContainsFunc(others, func(n swarm.Network) bool { return n.Name == name }) {
+			out = append(out, name)
 		}
 	}
 	return out

@@ -183,12 +183,13 @@ func (p *planner) strangers() {
 	}
 }
 
-// findMoving finds the first cluster whose proxies Swarm is replacing.
+// findMoving finds the first cluster whose proxies Swarm is replacing. One that
+// is stuck does not keep others waiting.
 func (p *planner) findMoving() {
 	order := slices.Clone(p.Clusters)
 	slices.SortStableFunc(order, func(a, b config.Cluster) int { return cmp.Compare(a.Order, b.Order) })
 	for _, c := range order {
-		if updating(p.Present[c.Proxy.Name].UpdateState) {
+		if present := p.Present[c.Proxy.Name]; updating(present.UpdateState) && !p.stuck(c, present) {
 			p.moving = c.Proxy.Name
 			return
 		}

@@ -120,7 +120,8 @@ type Input struct {
 	// has not been heard of.
 	Rolling, Unready map[string]bool
 	// Wanted are, by cluster name, the ids of networks of routed services, for
-	// clusters whose NetworkAttach is "auto".
+	// clusters whose NetworkAttach is "auto". A cluster that is not in it keeps
+	// the networks that it has joined.
 	Wanted map[string][]string
 	Now    time.Time
 }

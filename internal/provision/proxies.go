@@ -43,7 +43,7 @@ func (p *planner) proxies(c config.Cluster) {
 func (p *planner) change(c config.Cluster, present Present, want Service, reasons string) {
 	if present.Spec.Labels[RefusedLabel] == reasons {
 		p.problem(c.Name, want.Name, problems.ProvisionFailed,
-			"the change did not come up and was undone; it is not tried again", "change config.toml, or set ProxyUpdateDelay to have it tried once more")
+			"the change did not come up and was undone; it is not tried again", "correct config.toml; see docker service ps "+want.Name)
 		return
 	}
 	need := min(int(want.Replicas), max(1, p.serving(present.ID)))

@@ -1,12 +1,10 @@
 package provision
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,20 +80,46 @@ type Change struct {
 	To    string `json:"to"`
 }
 
-// Diff lists what has to change in from to become to. Labels that Interlock
-// keeps for itself are not compared; only keys that to has are.
+// Diff lists what has to change in from to become to. Of labels, only those
+// that to has are compared, and not those that Interlock keeps for itself.
 func Diff(from, to Service) []Change {
 	var out []Change
 	a, b := fields(from, to), fields(to, to)
 	for i := range a {
-		if a[i].text != b[i].text {
-			out = append(out, Change{a[i].name, a[i].text, b[i].text})
+		x, y := a[i].entries, b[i].entries
+		if a[i].set {
+			x, y = without(x, y), without(y, x)
+		}
+		if !slices.Equal(x, y) {
+			out = append(out, Change{a[i].name, strings.Join(x, a[i].by), strings.Join(y, a[i].by)})
 		}
 	}
 	return out
 }
 
-type field struct{ name, text string }
+// without returns the sorted entries of a that are not in b.
+func without(a, b []string) []string {
+	var out []string
+	for _, entry := range a {
+		if !slices.Contains(b, entry) {
+			out = append(out, entry)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// field is one comparable property. Of a set only what differs is shown.
+type field struct {
+	name    string
+	entries []string
+	set     bool
+	by      string
+}
+
+func one(name, text string) field          { return field{name, []string{text}, false, ""} }
+func list(name string, all []string) field { return field{name, all, false, " "} }
+func set(name string, all []string) field  { return field{name, all, true, ", "} }
 
 // fields renders s field by field; of labels only those keys that want has, for
 // other tools put theirs on services too.
@@ -114,57 +138,54 @@ func fields(s, want Service) []field {
 		mode = "dnsrr"
 	}
 	return []field{
-		{"image", s.Image},
-		{"command", strings.Join(s.Command, " ")},
-		{"environment", strings.Join(slices.Sorted(slices.Values(s.Env)), " ")},
-		{"labels", pairs(s.Labels, want.Labels)},
-		{"container labels", pairs(s.ContainerLabels, want.ContainerLabels)},
-		{"networks", strings.Join(slices.Sorted(slices.Values(s.Networks)), " ")},
-		{"secrets", files(s.Secrets)},
-		{"configs", files(s.Configs)},
-		{"mounts", mounts(s.Mounts)},
-		{"constraints", strings.Join(s.Constraints, ", ")},
-		{"preferences", strings.Join(s.Preferences, ", ")},
-		{"replicas", strconv.FormatUint(s.Replicas, 10)},
-		{"stop signal", s.StopSignal},
-		{"stop grace period", s.StopGracePeriod.String()},
-		{"health check", health},
-		{"endpoint mode", mode},
-		{"ports", ports(s.Ports)},
-		{"update", fmt.Sprintf("%s, delay %s, monitor %s", order, s.Update.Delay, s.Update.Monitor)},
+		one("image", s.Image),
+		list("command", s.Command),
+		set("environment", s.Env),
+		set("labels", pairs(s.Labels, want.Labels)),
+		set("container labels", pairs(s.ContainerLabels, want.ContainerLabels)),
+		set("networks", s.Networks),
+		set("secrets", files(s.Secrets)),
+		set("configs", files(s.Configs)),
+		set("mounts", mounts(s.Mounts)),
+		set("constraints", s.Constraints),
+		list("preferences", s.Preferences),
+		one("replicas", strconv.FormatUint(s.Replicas, 10)),
+		one("stop signal", s.StopSignal),
+		one("stop grace period", s.StopGracePeriod.String()),
+		one("health check", health),
+		one("endpoint mode", mode),
+		set("ports", ports(s.Ports)),
+		one("update", fmt.Sprintf("%s, delay %s, monitor %s", order, s.Update.Delay, s.Update.Monitor)),
 	}
 }
 
-func pairs(labels, keys map[string]string) string {
+func pairs(labels, keys map[string]string) []string {
 	var out []string
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
+	for key := range keys {
 		if value, ok := labels[key]; ok && key != ReasonLabel && key != RefusedLabel {
 			out = append(out, key+"="+value)
 		}
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
-func files(list []File) string {
+func files(list []File) []string {
 	var out []string
 	for _, f := range list {
 		out = append(out, f.Source+" at "+f.Target)
 	}
-	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return out
 }
 
-func mounts(list []Mount) string {
+func mounts(list []Mount) []string {
 	var out []string
 	for _, m := range list {
 		out = append(out, strings.TrimSpace(m.Type+" "+m.Source)+" at "+m.Target)
 	}
-	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return out
 }
 
-func ports(list []Port) string {
-	list = slices.SortedFunc(slices.Values(list), func(a, b Port) int { return cmp.Compare(a.Published, b.Published) })
+func ports(list []Port) []string {
 	var out []string
 	for _, p := range list {
 		mode := "ingress"
@@ -173,7 +194,7 @@ func ports(list []Port) string {
 		}
 		out = append(out, fmt.Sprintf("%d to %d (%s)", p.Published, p.Target, mode))
 	}
-	return strings.Join(out, ", ")
+	return out
 }
 
 // fingerprint names a set of reasons. It is kept on services, so what goes in,

@@ -45,10 +45,14 @@ type Route struct {
 
 // Run checks a project as if all of it were deployed, in the order of its
 // services, on an empty Swarm with these clusters. found is what reading the
-// files found.
+// files found. Without any cluster, as when config.toml can't be read, only the
+// files' own mistakes are told.
 func Run(p stackfile.Project, found []routing.Problem, clusters []config.Cluster) Report {
 	r := &run{project: p, byID: p.ByID(), seen: map[routing.Problem]bool{}}
-	out := compile.All(compile.AllInput{Snapshot: p.Snapshot(ownNetworks(clusters)...), Clusters: clusters})
+	var out compile.AllOutput
+	if len(clusters) > 0 {
+		out = compile.All(compile.AllInput{Snapshot: p.Snapshot(ownNetworks(clusters)...), Clusters: clusters})
+	}
 	r.add(found...)
 	for _, problem := range out.Problems {
 		r.add(r.place(problem))

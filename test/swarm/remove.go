@@ -15,9 +15,9 @@ import (
 func (s *Swarm) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var errs []error
+	errs := []error{s.endExtras()}
 	for _, n := range s.Nodes {
-		errs = append(errs, n.end(ctx))
+		errs = append(errs, n.end())
 	}
 	for _, n := range s.Nodes {
 		errs = append(errs, n.ended(ctx))
@@ -33,7 +33,7 @@ func (s *Swarm) remove(ctx context.Context) error {
 
 // end kills the node's unshare, with which the kernel ends all of its PID
 // namespace: engine, shims and containers.
-func (n *Node) end(context.Context) error {
+func (n *Node) end() error {
 	left, err := marked(n.dir)
 	for _, p := range left {
 		if p.Name == "nsenter" || p.Name == "unshare" || p.PID == n.record.PID && n.record.running() {

@@ -16,6 +16,7 @@ type state struct {
 	Gateway         netip.Addr
 	Bits            int
 	Nodes           []nodeRecord
+	Extras          []string // names of spawned processes
 }
 
 type nodeRecord struct {

@@ -27,6 +27,10 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "images":
 		return images(args[1:])
+	case "up":
+		return up(ctx, args[1:])
+	case "down":
+		return down(ctx)
 	default:
 		return fmt.Errorf("%q is none of images, up, down", args[0])
 	}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"interlock/test/e2e"
+	"interlock/test/swarm"
+)
+
+// labName is the Swarm's of make up.
+const labName = "up"
+
+// up sets everything up, tells the story, and leaves all running.
+func up(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	quiet := flags.Bool("no-story", false, "only set up")
+	layout := flags.String("layout", "shared", "shared or dedicated")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("find the repository: %w", err)
+	}
+	o := e2e.Options{Name: labName, Layout: e2e.Shared(), Root: root, Out: os.Stdout}
+	if *layout == "dedicated" {
+		o.Layout = e2e.Dedicated()
+	}
+	if o.Subnet, err = netip.ParsePrefix("10.77.0.0/24"); err != nil {
+		return err
+	}
+	lab, err := e2e.Up(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !*quiet {
+		if err := lab.Story(ctx); err != nil {
+			return err
+		}
+	}
+	lab.HowToLook()
+	return nil
+}
+
+// down removes what up made, also after a crash.
+func down(ctx context.Context) error {
+	if err := swarm.Down(ctx, "", labName); err != nil {
+		return err
+	}
+	fmt.Println("down: nothing of make up is left")
+	return nil
+}

@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"context"
+	"net/netip"
+
+	"interlock/test/load"
+)
+
+// targets are the demonstration's routes in every environment.
+func (l *Lab) targets() []load.Target {
+	var all []load.Target
+	for _, e := range l.layout.Envs {
+		at := l.balancer(e)
+		all = append(all,
+			target(e, at, "by host", "shop", "/", "web"),
+			target(e, at, "by path", "shop", "/api/orders", "api"),
+			target(e, at, "canary", "canary", "/", "stable", "canary"),
+		)
+	}
+	return all
+}
+
+func (l *Lab) sockets() []load.Target {
+	var all []load.Target
+	for _, e := range l.layout.Envs {
+		all = append(all, target(e, l.balancer(e), "websocket", "chat", "/ws", "chat"))
+	}
+	return all
+}
+
+// rate is requests a second for each target and kind of request.
+const rate = 4
+
+func target(e Env, via netip.AddrPort, name, host, path string, apps ...string) load.Target {
+	return load.Target{
+		Env: e.Name, Name: name, Via: via, Host: host + "." + e.Name + ".example.com", Path: path, Apps: apps, Rate: rate,
+	}
+}
+
+// traffic is the steady load of a story.
+type traffic struct {
+	record *load.Record
+	stop   context.CancelFunc
+	done   chan error
+}
+
+// startTraffic begins the load in the given step.
+func (l *Lab) startTraffic(ctx context.Context, step string, more ...load.Target) *traffic {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &traffic{record: load.NewRecord(step), stop: cancel, done: make(chan error, 1)}
+	g := &load.Generator{Targets: append(l.targets(), more...), Sockets: l.sockets(), Record: t.record}
+	go func() { t.done <- g.Run(ctx) }()
+	return t
+}
+
+// end ends the load and waits for the requests under way.
+func (t *traffic) end() error {
+	t.stop()
+	return <-t.done
+}

@@ -128,7 +128,7 @@ func (c *compiler) adopt() {
 	add(c.in.Admitted, true)
 	add(c.in.Holding, false)
 	slices.SortFunc(c.services, func(x, y *service) int {
-		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+		return cmp.Or(policy.CompareAge(x.Created, y.Created), cmp.Compare(x.ID, y.ID))
 	})
 	c.tasks = make(map[string][]*swarm.Task, len(c.services))
 	present := make(map[string]bool, len(c.in.State.Seen))

@@ -232,7 +232,7 @@ func asksForRouting(s swarm.Service) bool {
 // decides its home whatever the list's order.
 func byAge(services []swarm.Service) []swarm.Service {
 	return slices.SortedFunc(slices.Values(services), func(x, y swarm.Service) int {
-		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
+		return cmp.Or(CompareAge(x.Created, y.Created), cmp.Compare(x.ID, y.ID))
 	})
 }
 

@@ -108,7 +108,8 @@ func (b *book) fits(c Claim) bool {
 
 // judge grants an ask or returns its conflict.
 func (b *book) judge(a Ask) *Conflict {
-	if pattern, ok := ownerPattern(b.policy, a.Host); ok && !matches(pattern, a.Owner) {
+	pattern, given := ownerPattern(b.policy, a.Host)
+	if given && !matches(pattern, a.Owner) {
 		return &Conflict{Owners: pattern}
 	}
 	here := b.hosts[a.Host]
@@ -119,7 +120,7 @@ func (b *book) judge(a Ask) *Conflict {
 		b.take(e, a)
 		return nil
 	}
-	if e := b.wildcardHolder(a); e != nil {
+	if e := b.wildcardHolder(a); e != nil && !given {
 		return &Conflict{Holder: e.Claim}
 	}
 	b.enter(&entry{asked: true, Claim: Claim{
@@ -211,7 +212,19 @@ func byPlace(x, y Claim) int {
 }
 
 func bySince(x, y Claim) int {
-	return cmp.Or(x.Since.Compare(y.Since), cmp.Compare(x.Service, y.Service), byPlace(x, y))
+	return cmp.Or(CompareAge(x.Since, y.Since), cmp.Compare(x.Service, y.Service), byPlace(x, y))
+}
+
+// CompareAge orders creation times, the oldest first. What has none is the
+// youngest: its age is nobody's claim.
+func CompareAge(x, y time.Time) int {
+	if x.IsZero() != y.IsZero() {
+		if x.IsZero() {
+			return 1
+		}
+		return -1
+	}
+	return x.Compare(y)
 }
 
 // oldestFirst is the order in which asks are judged, as indices.
@@ -222,7 +235,7 @@ func oldestFirst(asks []Ask) []int {
 	}
 	slices.SortFunc(order, func(i, j int) int {
 		x, y := asks[i], asks[j]
-		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.Service, y.Service),
+		return cmp.Or(CompareAge(x.Created, y.Created), cmp.Compare(x.Service, y.Service),
 			cmp.Compare(x.Host, y.Host), cmp.Compare(x.Path, y.Path), cmp.Compare(x.Owner, y.Owner))
 	})
 	return order

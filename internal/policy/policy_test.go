@@ -94,6 +94,8 @@ func TestSettle(t *testing.T) {
 		{"below a wildcard", hold, []policy.Ask{asker("w", "*.x.y", "/", 1)}, 0, []policy.Ask{asker("a", "n.m.x.y", "/", 9), asker("a", "*.m.x.y", "/", 9), asker("a", "x.y", "/", 9)}, []string{"w", "w", ""}},
 		{"a wildcard above leaves what is held", hold, []policy.Ask{asker("a", "n.x.y", "/", 1)}, 0, []policy.Ask{asker("a", "n.x.y", "/", 1), asker("w", "*.x.y", "/", 9)}, []string{"", ""}},
 		{"the nearest wildcard counts", hold, []policy.Ask{asker("b", "*.x.y", "/", 3), asker("w", "*.y", "/", 1)}, 0, []policy.Ask{asker("b", "n.x.y", "/", 9), asker("w", "m.x.y", "/", 9)}, []string{"", "b"}},
+		{"owners win below a wildcard", config.Policy{ClaimHold: time.Hour, Owners: map[string]string{"n.x.y": "a"}}, []policy.Ask{asker("w", "*.x.y", "/", 1)}, 0, []policy.Ask{asker("a", "n.x.y", "/", 1), asker("w", "n.x.y", "/", 9)}, []string{"", "a"}},
+		{"what has no age is the youngest", hold, nil, 0, []policy.Ask{{Host: "h", Path: "/", Owner: "a", Service: "a"}, asker("b", "h", "/", 1)}, []string{"b", ""}},
 		{"owners win", config.Policy{ClaimHold: time.Hour, Owners: map[string]string{"h": "a"}}, []policy.Ask{asker("b", "g", "/", 1)}, 0, []policy.Ask{asker("b", "h", "/", 1), asker("a", "h", "/", 1)}, []string{"a", ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -72,6 +72,9 @@ func (e *Engine) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if pid == e.stale {
+		return fmt.Errorf("%w: the worker of before still answers", errDrift)
+	}
 	if revision != e.current.revision {
 		return fmt.Errorf("%w: it says %q, not %q", errDrift, revision, e.current.revision)
 	}

@@ -60,7 +60,9 @@ type Engine struct {
 	// known is what the worker with the process id knownPID has.
 	known    map[string]server
 	knownPID string
-	eps      routing.Endpoints
+	// stale is the process id of the worker before the last reload.
+	stale string
+	eps   routing.Endpoints
 
 	mu   sync.Mutex // for held: Check runs beside the rest
 	held []int

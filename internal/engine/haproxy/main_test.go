@@ -79,7 +79,7 @@ func newRig(t testing.TB) *rig {
 
 func newEngine(t testing.TB, run string) *Engine {
 	t.Helper()
-	e, err := New(Options{Run: run, Binary: binary(t), Judge: []string{os.Args[0], "judge"}, Log: slog.New(slog.NewTextHandler(logWriter{t}, nil))})
+	e, err := New(Options{Run: run, Binary: binary(t), Judge: []string{os.Args[0], "judge"}, Log: slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,18 +16,21 @@ import (
 func (e *Engine) load(ctx context.Context, revision string) error {
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout+startTimeout)
 	defer cancel()
+	_, e.stale, _ = e.info(ctx) // none when no engine runs
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for deadline := time.Now().Add(startTimeout); ; {
+		// A worker that is not the one of before was started with our file: by
+		// the supervisor, or by a master whose answer was lost.
+		if running, pid, err := e.info(ctx); err == nil && running == revision && pid != e.stale {
+			return e.await(ctx, revision, commandTimeout*2)
+		}
 		err := e.reload(ctx)
 		if err == nil {
 			return e.await(ctx, revision, commandTimeout*2)
 		}
 		if !notRunning(err) {
 			return err
-		}
-		if running, err := e.Running(ctx); err == nil && running == revision {
-			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the engine did not start: %w", err)
@@ -56,16 +59,22 @@ func (e *Engine) reload(ctx context.Context) error {
 	return nil
 }
 
-// await polls until the worker reports the revision. Between two workers the
-// socket may answer for either.
+// settled is how many answers in a row must be the new worker's: both workers
+// hold the socket until the old one has understood that it is to end.
+const settled = 3
+
+// await polls until the new worker reports the revision.
 func (e *Engine) await(ctx context.Context, revision string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(pollInterval)
+	tick := time.NewTicker(pollInterval / settled)
 	defer tick.Stop()
-	for {
-		running, err := e.Running(ctx)
-		if err == nil && running == revision {
+	for good := 0; ; {
+		running, pid, err := e.info(ctx)
+		if good++; err != nil || running != revision || pid == e.stale {
+			good = 0
+		}
+		if good == settled {
 			return nil
 		}
 		select {

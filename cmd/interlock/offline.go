@@ -6,10 +6,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"interlock/internal/cli"
 	"interlock/internal/compile"
 	"interlock/internal/config"
 	"interlock/internal/docker"
@@ -117,12 +117,5 @@ func writeProblem(w io.Writer, p routing.Problem) {
 	}
 }
 
-// printable replaces what would control a terminal or reorder its text.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
-}
+// printable is text of any origin, safe for a terminal.
+func printable(s string) string { return cli.Printable(s) }

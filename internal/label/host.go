@@ -39,6 +39,38 @@ var (
 // ParseHost returns the normal form of one host name. Its problems are of
 // severity error exactly when ok is false.
 func ParseHost(value string) (h Host, found []routing.Problem, ok bool) {
+	if isPlain(value) {
+		return Host(value), nil, true
+	}
+	return parseHost(value)
+}
+
+// isPlain recognises most names, which are in normal form already, without the
+// cost of looking for mistakes. It says yes only where parseHost would return
+// the value itself without a remark.
+func isPlain(name string) bool {
+	if len(name) > maxName || name == "localhost" || name == "hosts" {
+		return false
+	}
+	letters, length := false, 0 // of the label
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z':
+			letters, length = true, length+1
+		case c >= '0' && c <= '9':
+			length++
+		case c == '-' && length > 0 && i+1 < len(name) && name[i+1] != '.' && name[i+1] != '-':
+			length++ // "--" is left to parseHost: it may be the mark of an A-label
+		case c == '.' && length > 0 && length <= 63:
+			letters, length = false, 0
+		default:
+			return false
+		}
+	}
+	return length > 0 && length <= 63 && letters && !strings.Contains(name[strings.LastIndexByte(name, '.')+1:], "0x")
+}
+
+func parseHost(value string) (h Host, found []routing.Problem, ok bool) {
 	name := trim(value)
 	if placeholder("hosts", name) {
 		return "", placeholderProblem(value), false
@@ -124,6 +156,9 @@ func isAddress(v string) bool {
 // isControl holds for control characters, line ends, and what can't be seen or
 // changes the direction of writing: none of it belongs into a name.
 func isControl(r rune) bool {
+	if r > ' ' && r <= '~' {
+		return false
+	}
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar
 }
 

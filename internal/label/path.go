@@ -59,7 +59,7 @@ func pathMistake(v string) (why, hint string) {
 		return "it contains //", "remove the second slash; requests with // are refused"
 	case slices.ContainsFunc(segments, dots):
 		return "it contains a . or .. segment", "write the path without it; such requests are refused"
-	case encodedRefused.MatchString(v):
+	case strings.Contains(v, "%") && encodedRefused.MatchString(v):
 		return "it encodes a character that must not be encoded", "write letters, digits and . _ ~ - as themselves; encoded slashes and backslashes are refused in requests"
 	case strings.ContainsAny(v, "*()[]{}|^$"):
 		return "it looks like a pattern", "a context root is a plain prefix: /app means /app and everything below it"

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"interlock/internal/label"
@@ -132,8 +133,18 @@ func (c *compiler) holders() map[string]string {
 	return m
 }
 
+// mostLost bounds what is said about one service's hosts.
+const mostLost = 64
+
 // lose records a host that a draft does not get.
 func (c *compiler) lose(s *service, d *draft, a ask, p routing.Problem) {
+	if len(d.lost) == mostLost {
+		p.Message, p.Hint = "the same, or the like, is true of more hosts of this service", ""
+		if !slices.Contains(d.problems, p) {
+			d.problems = append(d.problems, p)
+		}
+		return
+	}
 	d.problems = append(d.problems, p)
 	d.lost = append(d.lost, Loss{Host: a.host, Path: a.path, Problem: c.named(s, p)})
 }

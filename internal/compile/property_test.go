@@ -232,6 +232,48 @@ func TestTotalAndDeterministic(t *testing.T) {
 	})
 }
 
+// TestStoredState: what comes back from the store has the same effect.
+func TestStoredState(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := settle(t)
+		snap := genSnapshot(t, 3, 8)
+		for name, state := range s.states {
+			state.Seen = nil // never stored
+			s.states[name] = state
+		}
+		before := s.next(snap, s.clusters)
+		data, err := json.Marshal(s.states)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.states = nil
+		if err := json.Unmarshal(data, &s.states); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, s.next(snap, s.clusters)); diff != "" {
+			t.Fatalf("the store matters:\n%s", diff)
+		}
+	})
+}
+
+// TestHostsOfOneServiceAreBounded: a thousand refused hosts fill no report.
+func TestHostsOfOneServiceAreBounded(t *testing.T) {
+	var hosts []string
+	for i := range 1000 {
+		hosts = append(hosts, fmt.Sprintf("h%d.example.com", i))
+	}
+	out := compile.Compile(compile.Input{
+		Cluster:       config.Cluster{Name: "dev", Policy: config.Policy{Hosts: []string{"*.test"}}},
+		ProxyNetworks: []string{"web"}, Networks: []swarm.Network{{ID: "web", Name: "web"}},
+		Admitted: []swarm.Service{{ID: "s", Name: "s", Networks: []string{"web"}, Labels: map[string]string{
+			label.Prefix + "hosts": strings.Join(hosts, ","), label.Prefix + "port": "80",
+		}}},
+	})
+	if len(out.Problems) > 80 || len(out.Lost) > 80 || len(out.Problems) == 0 {
+		t.Errorf("%d problems, %d losses", len(out.Problems), len(out.Lost))
+	}
+}
+
 // TestIncumbentFirst is I5: over any changes a host keeps its owner as long as
 // the owner asks for it.
 func TestIncumbentFirst(t *testing.T) {

@@ -11,9 +11,7 @@ import (
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
 
-	"interlock/internal/problems"
 	"interlock/internal/provision"
-	"interlock/routing"
 )
 
 // Mint makes the content of an identity's secret. Only core can.
@@ -42,30 +40,6 @@ func (c *Client) Apply(ctx context.Context, a provision.Action, mint Mint) error
 		return nil
 	}
 	return err
-}
-
-// Provision makes a plan and does its steps, one after another. A step that
-// fails is a problem, and no other step of the same cluster is taken then.
-// in.Present is filled in here.
-func (c *Client) Provision(ctx context.Context, in provision.Input, mint Mint) []routing.Problem {
-	present, err := c.Present(ctx)
-	if err != nil {
-		return []routing.Problem{problems.New(problems.DoubtList, "nothing is provisioned: "+err.Error(), "")}
-	}
-	in.Present = present
-	plan := provision.Make(in)
-	found, failed := plan.Problems, map[string]bool{}
-	for _, a := range plan.Actions {
-		if failed[a.Cluster] {
-			continue
-		}
-		if err := c.Apply(ctx, a, mint); err != nil {
-			f := problems.New(problems.ProvisionFailed, fmt.Sprintf("%s %s: %v", a.Kind, a.Name, err), "")
-			f.Cluster, f.Service = a.Cluster, a.Name
-			found, failed[a.Cluster] = append(found, f), true
-		}
-	}
-	return found
 }
 
 func (c *Client) createNetwork(ctx context.Context, n provision.Network) error {

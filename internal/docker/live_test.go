@@ -79,7 +79,7 @@ func importIdle(ctx context.Context, n *lab.Node) error {
 	}
 	defer os.RemoveAll(folder)
 	binary := filepath.Join(folder, "idle")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./testdata/idle")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "interlock/test/idle")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the idle image: %w: %s", err, out)

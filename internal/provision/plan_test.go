@@ -71,7 +71,6 @@ type world struct {
 	files map[string][]byte
 	out   strings.Builder
 	in    provision.Input
-	next  int
 }
 
 func newWorld(t *testing.T) *world {

@@ -3,6 +3,7 @@ package swarm
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -52,10 +53,9 @@ func (s *Swarm) ready(ctx context.Context) error {
 // Label sets labels of a node.
 func (s *Swarm) Label(ctx context.Context, n *Node, labels map[string]string) error {
 	args := []string{"node", "update"}
-	for k, v := range labels {
-		args = append(args, "--label-add", k+"="+v)
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		args = append(args, "--label-add", k+"="+labels[k])
 	}
-	slices.Sort(args[2:])
 	_, err := s.Manager().Docker(ctx, append(args, n.Name())...)
 	return err
 }

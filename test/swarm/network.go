@@ -32,16 +32,23 @@ func all(ctx context.Context, commands ...[]string) error {
 	return nil
 }
 
-// freeSubnet is the first of our range that no interface of this machine uses.
-func freeSubnet() (netip.Prefix, error) {
+// subnet is the one that was asked for or, without, the first of our range that
+// no interface of this machine uses.
+func (o Options) subnet() (netip.Prefix, error) {
 	used, err := net.InterfaceAddrs()
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("list this machine's addresses: %w", err)
 	}
+	if o.Subnet.IsValid() {
+		if overlaps(o.Subnet, used) {
+			return netip.Prefix{}, fmt.Errorf("subnet %s is in use on this machine", o.Subnet)
+		}
+		return o.Subnet, nil
+	}
 	for n := range 50 {
-		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(77 + n), 0, 0}), 24)
-		if !overlaps(subnet, used) {
-			return subnet, nil
+		free := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(77 + n), 0, 0}), 24)
+		if !overlaps(free, used) {
+			return free, nil
 		}
 	}
 	return netip.Prefix{}, errors.New("no free subnet for a Swarm: 10.77.0.0/24 to 10.126.0.0/24 are all in use")

@@ -124,11 +124,9 @@ func Open(ctx context.Context, root, name string) (*Swarm, error) {
 }
 
 func create(ctx context.Context, o Options) (_ *Swarm, err error) {
-	subnet := o.Subnet
-	if !subnet.IsValid() {
-		if subnet, err = freeSubnet(); err != nil {
-			return nil, err
-		}
+	subnet, err := o.subnet()
+	if err != nil {
+		return nil, err
 	}
 	s := attach(newState(o, subnet), o.Log)
 	defer func() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 
 	"interlock/test/e2e"
@@ -29,9 +28,6 @@ func up(ctx context.Context, args []string) error {
 	o := e2e.Options{Name: labName, Layout: e2e.Shared(), Root: root, Out: os.Stdout}
 	if *layout == "dedicated" {
 		o.Layout = e2e.Dedicated()
-	}
-	if o.Subnet, err = netip.ParsePrefix("10.77.0.0/24"); err != nil {
-		return err
 	}
 	lab, err := e2e.Up(ctx, o)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"interlock/bundle"
 	"interlock/extension"
+	"interlock/extension/embedded"
 	"interlock/extension/haproxy"
 	"interlock/internal/identity"
 )
@@ -62,7 +63,8 @@ func renderOne(cmd *cobra.Command, engine string, in io.Reader, out, words io.Wr
 // renderers are the engines that this binary renders for.
 func renderers() extension.Renderer {
 	return extension.Pure("interlock", version, map[string]extension.Func{
-		bundle.HAProxy: haproxy.Render,
+		bundle.HAProxy:  haproxy.Render,
+		bundle.Embedded: embedded.Render,
 	})
 }
 

@@ -80,8 +80,9 @@ func add(t *routing.Table, host, path string, backends ...routing.Backend) {
 	slices.SortFunc(t.Backends, byID)
 }
 
-// badTables are tables that no compiler makes. An extension that would render
-// one of them trusts its input.
+// badTables are outside the model (routing.Table.Validate), whatever the engine.
+// An extension that would render one of them trusts its input. What an engine
+// can't do beyond that is its renderer's own to refuse.
 func badTables(t testing.TB) map[string][]byte {
 	out := map[string][]byte{
 		"nothing":         {},
@@ -101,7 +102,7 @@ func badTables(t testing.TB) map[string][]byte {
 	for _, path := range badPaths {
 		change(fmt.Sprintf("path %.40q", path), func(t *routing.Table) { t.Routes[0].Path = path })
 	}
-	for _, id := range []string{"", "be_x y", "be_1\nbackend x", "be_" + strings.Repeat("g", 16), "../be_0123456789abcdef"} {
+	for _, id := range []string{"", "be_x y", "be_1\nbackend x", "../be_0123456789abcdef"} {
 		change(fmt.Sprintf("backend id %q", id), func(t *routing.Table) { t.Backends[0].ID, t.Routes[0].Backends = id, []string{id} })
 	}
 	change("a backend that is not there", func(t *routing.Table) { t.Backends = nil })
@@ -109,15 +110,6 @@ func badTables(t testing.TB) map[string][]byte {
 	change("a route twice", func(t *routing.Table) { t.Routes = append(t.Routes, t.Routes[0]) })
 	change("a backend twice", func(t *routing.Table) { t.Backends = append(t.Backends, t.Backends[0]) })
 	change("no port", func(t *routing.Table) { t.Backends[0].Port = 0 })
-	change("an unknown algorithm", func(t *routing.Table) { t.Backends[0].Algorithm = "roundrobin\n" })
-	change("an unknown mode", func(t *routing.Table) { t.Backends[0].Mode = "x" })
-	change("a service's name with a newline", func(t *routing.Table) { t.Backends[0].Service = "a\nb" })
-	change("no listener", func(t *routing.Table) { t.Base.HTTPPort = 0 })
-	change("one port for two listeners", func(t *routing.Table) { t.Base.HealthPort = t.Base.HTTPPort })
-	change("no timeouts", func(t *routing.Table) { t.Base.ConnectTimeout = 0 })
-	change("a trusted proxy that is a word", func(t *routing.Table) {
-		t.Base.ProxyProtocol, t.Base.TrustedProxies = true, []string{"-f /etc/passwd"}
-	})
 	return out
 }
 
@@ -126,4 +118,4 @@ var badHosts = []string{"", " ", "A.example.com", "a.example.com.", "a.example.c
 	"user@a", "a/b", "a,b", "[::1]", strings.Repeat("a", 64), strings.Repeat("a.", 127) + "a", strings.Repeat("a", 1<<20)}
 
 var badPaths = []string{"", "app", "/app/", "//", "/a//b", "/./a", "/a/..", "/a/../b", "/a/..;/b", "/%2e", "/%61", "/%2f", "/%5c", "/%00", "/%zz", "/a\\b", "/a b", "/a\nb",
-	"/a\tb", "/a?b", "/a#b", "/a\u00e9", "/a\u0000", "/a\u2028", "/" + strings.Repeat("a", 1<<20)}
+	"/a\tb", "/a?b", "/a#b", "/a\u00e9", "/a\u0000", "/a\u2028"}

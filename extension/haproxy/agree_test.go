@@ -105,7 +105,7 @@ func probes() []probe {
 		"/app#x", "/app?x#y", "/app?", "/app?a=//../%2f", "/old?q=1", "/old", "/old/", "/old/x?q", "/old?", "/app/\"<>^`{|}", "/app\xff", "/app?\xff", "/app\x7f",
 		"/app/;x", "/app/%3bx", "app", "", "*", "?x", "http://www.example.com/app", "http://www.example.com:80/app/x?y", "HTTP://WWW.example.com/app",
 		"https://www.example.com/app", "http://www.example.com./app", "http://other.example.com/app", "http://www.example.com:8080/app",
-		"http://user@www.example.com/app", "http://www.example.com@evil/app", "http://www.example.com?x", "http:///app", "ftp://www.example.com/app",
+		"http://user@www.example.com/app", "http://www.example.com@evil/app", "http://www.example.com", "http://www.example.com:80", "http://www.example.com?x", "http:///app", "ftp://www.example.com/app",
 		"http:/app", "/"+strings.Repeat("a/", 3000), "/app/"+strings.Repeat("x", 6000), "/app/x@y", "http://www.example.com/x@y")
 	all = append(all, from("/app", "WWW.EXAMPLE.COM", "www.example.com.", "www.example.com..", "www.example.com:80", "www.example.com.:80", "www.example.com:", "www.example.com:123456",
 		"www.example.com:abc", "www.example.com:80@evil.com", "user@www.example.com", "www.example.com,other.example.com", "www.example.com\x00.evil", "www.example.com other",

@@ -3,16 +3,31 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"interlock/routing"
 )
 
-var (
-	backendID  = regexp.MustCompile(`^be_[0-9a-f]{16}$`)
-	dockerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
-)
+// isBackendID accepts what routing.BackendID makes: "be_" and 16 hex digits.
+func isBackendID(s string) bool {
+	digits, ok := strings.CutPrefix(s, "be_")
+	return ok && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// isDockerName accepts the names that Swarm gives to services and networks:
+// letters, digits, "_", ".", "-", and first a letter or digit.
+func isDockerName(s string) bool {
+	if s == "" || len(s) > 255 || strings.IndexByte("_.-", s[0]) >= 0 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i] | 0x20 // lower case, for letters
+		if !(c >= 'a' && c <= 'z' || s[i] >= '0' && s[i] <= '9' || strings.IndexByte("_.-", s[i]) >= 0) {
+			return false
+		}
+	}
+	return true
+}
 
 // maxMilliseconds bounds every duration: a day. HAProxy's own limit is 24 days.
 const maxMilliseconds = 24 * 60 * 60 * 1000
@@ -93,11 +108,11 @@ func validateRawLines(lines []string) error {
 
 func validateBackend(b routing.Backend) error {
 	switch {
-	case !backendID.MatchString(b.ID):
+	case !isBackendID(b.ID):
 		return fmt.Errorf("the id is not be_ and 16 hex digits")
-	case !dockerName.MatchString(b.Service):
+	case !isDockerName(b.Service):
 		return fmt.Errorf("service %.80q is not a service's name", b.Service)
-	case b.Network != "" && !dockerName.MatchString(b.Network):
+	case b.Network != "" && !isDockerName(b.Network):
 		return fmt.Errorf("network %.80q is not a network's name", b.Network)
 	case !isPort(b.Port):
 		return fmt.Errorf("port %d", b.Port)

@@ -146,7 +146,7 @@ func (l *loop) watchLife(ctx context.Context) {
 	switch {
 	case died && l.trial != nil:
 		l.takeBack(ctx, "the engine died")
-	case died && life.QuickDeaths >= crashLoop && len(l.older) > 0:
+	case died && life.QuickDeaths >= crashLoop:
 		l.fallBack(ctx)
 	}
 }
@@ -154,11 +154,16 @@ func (l *loop) watchLife(ctx context.Context) {
 // fallBack runs the next older confirmed bundle. The confirmed one keeps its
 // place in the order: core sees that something else runs.
 func (l *loop) fallBack(ctx context.Context) {
-	next := &l.older[0]
+	i := slices.IndexFunc(l.older, func(e lkg.Entry) bool {
+		return l.running != nil && e.Signed.Position.Less(l.running.Signed.Position)
+	})
+	if i < 0 {
+		return
+	}
+	next := l.older[i]
 	l.Log.Error("the engine keeps dying, going back to an older bundle", "revision", revision(next.Signed.Position))
-	l.older = l.older[1:]
-	l.running = next
-	if err := l.apply(ctx, next); err != nil {
+	l.running = &next
+	if err := l.apply(ctx, &next); err != nil {
 		l.Log.Error("the older bundle does not run yet", "error", err)
 	}
 }

@@ -34,14 +34,16 @@ type candidate struct {
 	cancel  context.CancelFunc
 }
 
-// trial is an applied bundle before it is confirmed.
+// trial is an applied bundle before it is confirmed; before is what ran until
+// then and is gone back to, nil on an empty proxy.
 type trial struct {
-	entry    *lkg.Entry
-	deadline time.Time
+	entry, before *lkg.Entry
+	deadline      time.Time
 }
 
 type reverting struct {
 	signed bundle.Signed
+	to     *lkg.Entry
 	reason string
 	again  time.Time
 }
@@ -169,13 +171,17 @@ func (l *loop) applyCandidate(ctx context.Context, now time.Time) {
 		return
 	}
 	l.candidate = nil
+	before := l.running
+	if l.trial != nil {
+		before = l.trial.before
+	}
 	if err := l.apply(ctx, c.entry); err != nil {
 		l.lastReload = now
 		phase, words := phaseOf(err, 0)
 		c.from.report("", c.entry.Signed, phase, words)
 		return
 	}
-	l.trial = &trial{entry: c.entry, deadline: time.Now().Add(c.within)}
+	l.trial = &trial{entry: c.entry, before: before, deadline: time.Now().Add(c.within)}
 	l.Log.Info("on trial", "revision", revision(c.entry.Signed.Position), "confirm_within", c.within)
 	c.from.report("", c.entry.Signed, fleetv1.Phase_PHASE_APPLIED, "")
 }
@@ -239,21 +245,21 @@ func (e withdraw) on(ctx context.Context, l *loop) {
 // takeBack ends the trial.
 func (l *loop) takeBack(ctx context.Context, reason string) {
 	l.Log.Warn("taking a trial back", "revision", revision(l.trial.entry.Signed.Position), "reason", reason)
-	l.reverting = &reverting{signed: l.trial.entry.Signed, reason: reason}
+	l.reverting = &reverting{signed: l.trial.entry.Signed, to: l.trial.before, reason: reason}
 	l.trial = nil
 	l.revert(ctx)
 }
 
-// revert goes back to the confirmed bundle, and is tried again until it did.
+// revert goes back to the bundle of before, and is tried again until it did.
 // An empty proxy has nothing to go back to: it stays as it is, not ready.
 func (l *loop) revert(ctx context.Context) {
 	r := l.reverting
-	if l.confirmed == nil {
+	if r.to == nil {
 		l.running = nil
 		r.reason += "; there is no confirmed bundle to go back to"
-	} else if err := l.apply(ctx, l.confirmed); err != nil {
+	} else if err := l.apply(ctx, r.to); err != nil {
 		l.Log.Error("a trial could not be taken back yet", "error", err)
-		l.running = l.confirmed
+		l.running = r.to
 		r.again = time.Now().Add(revertAgain)
 		return
 	}

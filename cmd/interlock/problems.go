@@ -12,7 +12,7 @@ import (
 
 func newProblemsCommand() *cobra.Command {
 	var clusters, services []string
-	var format string
+	var host, format string
 	cmd := &cobra.Command{
 		Use:   "problems",
 		Short: "List what is wrong: with which service, which label, and the fix",
@@ -25,7 +25,7 @@ named as docker service ls names it. Exits with 1 when there is an error.`,
 				return err
 			}
 			found := []routing.Problem{}
-			if err := ask(cmd.Context(), "problems", url.Values{"cluster": clusters}, &found); err != nil {
+			if err := ask(cmd.Context(), host, "problems", url.Values{"cluster": clusters}, &found); err != nil {
 				return err
 			}
 			if len(services) > 0 {
@@ -43,6 +43,7 @@ named as docker service ls names it. Exits with 1 when there is an error.`,
 	}
 	cmd.Flags().StringArrayVar(&clusters, "cluster", nil, "only this cluster's (may be given several times)")
 	cmd.Flags().StringArrayVar(&services, "service", nil, "only this service's (may be given several times)")
+	hostFlag(cmd, &host)
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
 }

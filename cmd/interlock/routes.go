@@ -11,7 +11,7 @@ import (
 
 func newRoutesCommand() *cobra.Command {
 	var clusters []string
-	var format string
+	var host, format string
 	cmd := &cobra.Command{
 		Use:     "routes",
 		Short:   "List what the clusters serve",
@@ -22,7 +22,7 @@ func newRoutesCommand() *cobra.Command {
 				return err
 			}
 			var routes []api.Route
-			if err := ask(cmd.Context(), "routes", url.Values{"cluster": clusters}, &routes); err != nil {
+			if err := ask(cmd.Context(), host, "routes", url.Values{"cluster": clusters}, &routes); err != nil {
 				return err
 			}
 			if format == "json" {
@@ -33,6 +33,7 @@ func newRoutesCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&clusters, "cluster", nil, "only this cluster's (may be given several times)")
+	hostFlag(cmd, &host)
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
 }

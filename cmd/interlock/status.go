@@ -19,7 +19,7 @@ import (
 const exitNotReady = 1
 
 func newStatusCommand() *cobra.Command {
-	var format string
+	var host, format string
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ cluster's generation. Exits with 1 when a cluster is not ready.`,
 				defer cancel()
 				ctx = limited
 			}
-			s, err := askStatus(ctx, wait)
+			s, err := askStatus(ctx, host, wait)
 			if err != nil {
 				return err
 			}
@@ -52,6 +52,7 @@ cluster's generation. Exits with 1 when a cluster is not ready.`,
 			return nil
 		},
 	}
+	hostFlag(cmd, &host)
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every cluster is ready")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long --wait waits")
@@ -68,14 +69,14 @@ func writeStatus(w io.Writer, s api.Status, format string) error {
 
 // askStatus asks once, or until core says that all is ready or ctx ends: then
 // what it said last is the answer.
-func askStatus(ctx context.Context, wait bool) (api.Status, error) {
+func askStatus(ctx context.Context, host string, wait bool) (api.Status, error) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	var last api.Status
 	var known bool
 	for {
 		var s api.Status
-		err := ask(ctx, "status", nil, &s)
+		err := ask(ctx, host, "status", nil, &s)
 		if err == nil {
 			last, known = s, true
 		}
@@ -93,9 +94,9 @@ func askStatus(ctx context.Context, wait bool) (api.Status, error) {
 	}
 }
 
-// ask asks core one question.
-func ask(ctx context.Context, path string, query url.Values, into any) error {
-	client, err := cli.Connect(ctx)
+// ask asks core one question, through the Docker at host.
+func ask(ctx context.Context, host, path string, query url.Values, into any) error {
+	client, err := cli.Connect(ctx, host)
 	if err != nil {
 		return hinted(err)
 	}

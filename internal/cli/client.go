@@ -37,15 +37,15 @@ func (e *HintError) Unwrap() error { return e.Err }
 
 // Connect reaches core: through its socket where that is (in core's container),
 // else through Docker's exec in the user's own context, whose access control is
-// ours. It dials when the first question is asked.
-func Connect(ctx context.Context) (*Client, error) {
+// ours, at host or ("") where the docker command would look. It dials when the first question is asked.
+func Connect(ctx context.Context, host string) (*Client, error) {
 	if _, err := os.Stat(api.Socket); err == nil {
 		return Dial(func(ctx context.Context) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", api.Socket)
 		}), nil
 	}
-	engine, err := docker.Connect(ctx, docker.Options{})
+	engine, err := docker.Connect(ctx, docker.Options{Host: host})
 	if err != nil {
 		return nil, &HintError{fmt.Errorf("reach Docker: %w", err), "core is reached through Docker: set DOCKER_HOST or choose a context with `docker context use`"}
 	}

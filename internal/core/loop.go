@@ -212,19 +212,19 @@ func (c *Core) loose(all []routing.Problem) []routing.Problem {
 
 // provisioning looks at what is missing, with its own pace and deadline.
 func (c *Core) provisioning(ctx context.Context) error {
-	ticker := time.NewTicker(c.o.Timing.Provision)
-	defer ticker.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
+		pause := min(time.Second/4, c.o.Timing.Provision) // until the Swarm is seen
 		if facts, ok := c.provisionFacts(); ok {
 			found := c.provisionSafely(ctx, facts)
 			c.provision.Lock()
 			c.hindered = found
 			c.provision.Unlock()
+			pause = c.o.Timing.Provision
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
 		}
 	}
 }

@@ -41,26 +41,26 @@ func expand(meta *toml.MetaData, keys map[string]toml.Primitive) ([]node, error)
 	nodes := make([]node, 0, len(keys))
 	for key, primitive := range keys {
 		n := node{key: key, line: lineOf(meta.PrimitiveDecode(primitive, new(probe)))}
-		var inner map[string]toml.Primitive
-		if err := meta.PrimitiveDecode(primitive, &n.value); err != nil {
-			return nil, fmt.Errorf("read %s: %w", key, err)
+		err := meta.PrimitiveDecode(primitive, &n.value)
+		if _, table := n.value.(map[string]any); err == nil && table {
+			n.value = nil
+			n.table, err = expandTable(meta, primitive)
 		}
-		if _, ok := n.value.(map[string]any); ok {
-			if err := meta.PrimitiveDecode(primitive, &inner); err != nil {
-				return nil, fmt.Errorf("read table %s: %w", key, err)
-			}
-			var err error
-			if n.value, n.table, err = nil, nil, nil; inner != nil {
-				n.table, err = expand(meta, inner)
-			}
-			if err != nil {
-				return nil, err
-			}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", key, err)
 		}
 		nodes = append(nodes, n)
 	}
 	slices.SortFunc(nodes, func(a, b node) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.key, b.key)) })
 	return nodes, nil
+}
+
+func expandTable(meta *toml.MetaData, table toml.Primitive) ([]node, error) {
+	var keys map[string]toml.Primitive
+	if err := meta.PrimitiveDecode(table, &keys); err != nil {
+		return nil, err
+	}
+	return expand(meta, keys)
 }
 
 // probe asks the TOML library for a value's line: it is only given in errors.

@@ -203,8 +203,6 @@ func anyText(s string) error {
 
 func anyEntry(_, value string) error { return anyText(value) }
 
-func anyItem(s string) (string, error) { return s, anyText(s) }
-
 func oneOf(values ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(values, s) {

@@ -21,13 +21,13 @@ func (c *compiler) settle() {
 // retreat puts services that were granted nothing back to their last known
 // good and says whether there were any.
 func (c *compiler) retreat() bool {
-	any := false
+	retreated := false
 	for _, s := range c.services {
 		if s.draft != nil && s.draft == s.tried && !s.draft.grants() && s.good.usable() {
-			s.draft, any = s.good, true
+			s.draft, retreated = s.good, true
 		}
 	}
-	return any
+	return retreated
 }
 
 // place is a host and path.

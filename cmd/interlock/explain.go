@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,33 +18,61 @@ import (
 
 func newExplainCommand() *cobra.Command {
 	var in offline
-	var cluster, format string
+	var host, cluster, format string
 	cmd := &cobra.Command{
-		Use:   "explain --config config.toml --snapshot s.json [--cluster NAME] http://host/path",
+		Use:   "explain [--config config.toml --snapshot s.json] [--cluster NAME] http://host/path",
 		Short: "Say which route a request takes, why, and who lost",
 		Long: `Say what a cluster does with a request: which route wins and why, who holds the
-host, and who asked for it in vain.`,
-		Example: `  interlock explain --config config.toml --snapshot s.json --cluster prod http://www.example.com/shop`,
-		Args:    cobra.ExactArgs(1),
+host, and who asked for it in vain. Without --config and --snapshot core answers,
+for what it compiled last.`,
+		Example: `  interlock explain --cluster prod http://www.example.com/shop
+  interlock explain --config config.toml --snapshot s.json --cluster prod http://www.example.com/shop`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if format != "text" && format != "json" {
-				return &exitError{code: exitUsage, msg: fmt.Sprintf("format %q is neither text nor json", format)}
+			if err := checkFormat(format); err != nil {
+				return err
 			}
-			file, out, err := in.compile(cmd.InOrStdin())
+			answer := in.explain
+			if in == (offline{}) {
+				answer = live(host).explain
+			}
+			a, err := answer(cmd, cluster, args[0])
 			if err != nil {
 				return err
 			}
-			name, err := chooseCluster(file, cluster, cmd.Flags().Changed("cluster"))
-			if err != nil {
-				return err
+			if format == "json" {
+				return printJSON(cmd.OutOrStdout(), a)
 			}
-			return writeAnswer(cmd.OutOrStdout(), explain.Explain(out.Clusters[name], args[0]), format)
+			return writeAnswer(cmd.OutOrStdout(), a)
 		},
 	}
 	in.flags(cmd)
-	cmd.Flags().StringVar(&cluster, "cluster", "", "the service cluster's `name`; needed when there are several")
+	hostFlag(cmd, &host)
+	cmd.Flags().StringVar(&cluster, "cluster", "", "the service cluster's `name`; the default cluster, or the only one")
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
 	return cmd
+}
+
+// explain answers from the files.
+func (o *offline) explain(cmd *cobra.Command, cluster, request string) (explain.Answer, error) {
+	file, out, err := o.compile(cmd.InOrStdin())
+	if err != nil {
+		return explain.Answer{}, err
+	}
+	name, err := chooseCluster(file, cluster, cmd.Flags().Changed("cluster"))
+	if err != nil {
+		return explain.Answer{}, err
+	}
+	return explain.Explain(out.Clusters[name], request), nil
+}
+
+// live is the Docker through which core is reached.
+type live string
+
+// explain asks core.
+func (host live) explain(cmd *cobra.Command, cluster, request string) (a explain.Answer, err error) {
+	err = ask(cmd.Context(), string(host), "explain", url.Values{"cluster": {cluster}, "url": {request}}, &a)
+	return a, err
 }
 
 // chooseCluster is the named cluster, or the only one.
@@ -75,12 +103,7 @@ func chooseCluster(file config.File, name string, named bool) (string, error) {
 	return "", &exitError{code: exitUsage, msg: msg, hint: hint}
 }
 
-func writeAnswer(w io.Writer, a explain.Answer, format string) error {
-	if format == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(a)
-	}
+func writeAnswer(w io.Writer, a explain.Answer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))

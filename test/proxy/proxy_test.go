@@ -122,6 +122,25 @@ func TestEngineKilled(t *testing.T) {
 	c.start(c.address)
 }
 
+// TestEngineKeepsDying: several quick deaths cost the newest confirmed bundle
+// its place; core may have it tried again.
+func TestEngineKeepsDying(t *testing.T) {
+	c := newCore(t)
+	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
+	p := newProxy(t, c)
+	s := c.session()
+	c.confirmed(s, 1, p.bundle("a.test"))
+	c.confirmed(s, 2, p.bundle("b.test"))
+	for range 3 {
+		pid := p.enginePID()
+		kill(t, -pid)
+		await(t, "another engine was started", func() bool { now := p.enginePID(); return now != 0 && now != pid })
+	}
+	p.serves("a.test", "one")
+	c.confirmed(s, 3, p.bundle("c.test"))
+	p.serves("c.test", "one")
+}
+
 // TestEngineDiesOnTrial: a death during a trial is the trial's.
 func TestEngineDiesOnTrial(t *testing.T) {
 	c := newCore(t)

@@ -117,6 +117,8 @@ func hostMistake(v string) (why, hint string) {
 		return "it has a port", "write only the name; the container's port goes into " + Prefix + "port"
 	case strings.ContainsAny(v, " \t;"):
 		return "it contains a blank or semicolon", "separate names by commas"
+	case strings.ContainsAny(v, "\u3002\uff0e\uff61"):
+		return "its dots are those of another script", "write plain dots"
 	case v == "*" || v == "*." || v == "_":
 		return "it would claim every host", "use " + Prefix + "default_backend where the operator allows it"
 	case strings.HasPrefix(v, "."):

@@ -53,7 +53,7 @@ WRAPPER
 
 [ "$(id -u)" = 0 ] || { say "must run as root: nodes are network namespaces" >&2; exit 1; }
 mkdir -p .run
-need docker.io iptables iproute2 mmdebstrap debian-archive-keyring util-linux
+need docker.io iptables iproute2 mmdebstrap debian-archive-keyring util-linux gcc libc6-dev
 rootfs haproxy haproxy,base-files,netbase
 if [ ! -x .run/haproxy-root/usr/sbin/haproxy ]; then
 	rm -rf .run/haproxy-root .run/haproxy-root.new

@@ -472,6 +472,9 @@ func TestCrashLoopGoesToOlderBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.is("7-1", engine.Ready, "")
+	if k = r.core.talk(); k.hello.GetRunning().GetGeneration() != 1 || k.hello.GetConfirmed().GetGeneration() != 2 {
+		t.Errorf("the agent says %v", k.hello)
+	}
 	k.offer(r.signed(2, "good"), time.Minute) // core wants it tried again
 	k.hearsPhase(fleetv1.Phase_PHASE_APPLIED)
 	if err := r.options.Folder.SetLife(runfolder.Life{Deaths: 4, QuickDeaths: 1}); err != nil {
@@ -489,10 +492,7 @@ func TestDrains(t *testing.T) {
 	r.is("7-1", engine.Ready, "")
 	k.send(&fleetv1.FromCore{Kind: &fleetv1.FromCore_Drain{Drain: &fleetv1.Drain{Reason: "test"}}})
 	r.is("7-1", engine.Drain, "")
-	r.stop()
-	if err := r.options.Folder.SetDraining(); err != nil {
-		t.Fatal(err)
-	}
+	r.stop() // the next agent of this container drains too
 	r.engine.set(func(m *memory) { m.health = engine.Ready })
 	r.start()
 	r.is("7-1", engine.Drain, "")

@@ -152,7 +152,7 @@ func (l *loop) watchLife(ctx context.Context) {
 }
 
 // fallBack runs the next older confirmed bundle. The confirmed one keeps its
-// place in the order: core sees that something else runs.
+// place in the order; core is told that something else runs.
 func (l *loop) fallBack(ctx context.Context) {
 	i := slices.IndexFunc(l.older, func(e lkg.Entry) bool {
 		return l.running != nil && e.Signed.Position.Less(l.running.Signed.Position)
@@ -166,6 +166,7 @@ func (l *loop) fallBack(ctx context.Context) {
 	if err := l.apply(ctx, &next); err != nil {
 		l.Log.Error("the older bundle does not run yet", "error", err)
 	}
+	l.startOver(errRunning)
 }
 
 // reconcile brings the engine back to what it should be: a revision that is

@@ -29,6 +29,7 @@ var (
 	errSilent  = errors.New("core is silent")
 	errSlow    = errors.New("core does not take our messages")
 	errVersion = errors.New("endpoints do not fit to what came before")
+	errRunning = errors.New("the engine runs another bundle than core was told")
 )
 
 // session is one stream to one core. It dies whole, by end. epoch is set before
@@ -200,6 +201,13 @@ func (l *loop) reportAll(b bundle.Signed, phase fleetv1.Phase, words string) {
 	}
 }
 
+// startOver ends all sessions, so that core hears anew what the agent has.
+func (l *loop) startOver(why error) {
+	for s := range l.sessions {
+		s.end(why)
+	}
+}
+
 // helloRequest asks the loop what the agent has.
 type helloRequest struct{ reply chan *fleetv1.Hello }
 
@@ -225,5 +233,8 @@ type drain struct{ reason string }
 func (e drain) on(ctx context.Context, l *loop) {
 	l.Log.Info("core asks to drain", "reason", e.reason)
 	l.draining = true
+	if err := l.Folder.SetDraining(); err != nil {
+		l.Log.Error("another agent would not know that we drain", "error", err)
+	}
 	l.setHealth(ctx)
 }

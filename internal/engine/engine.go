@@ -26,7 +26,8 @@ const (
 )
 
 // Engine is one running proxy engine. Its methods are called from one
-// goroutine at a time; each returns when ctx ends.
+// goroutine at a time, but for Check, which may run beside them and beside
+// itself: a slow verdict must not hold endpoints up. Each returns when ctx ends.
 type Engine interface {
 	// Check judges a bundle without touching what runs: the engine's own check
 	// in a throw-away child without secrets or network, and ours. A *Refusal

@@ -137,6 +137,9 @@ func TestEngineKeepsDying(t *testing.T) {
 		await(t, "another engine was started", func() bool { now := p.enginePID(); return now != 0 && now != pid })
 	}
 	p.serves("a.test", "one")
+	if s = c.session(); s.Agent().Running.Generation != 1 || s.Agent().Confirmed.Generation != 2 {
+		t.Errorf("the agent says %v", s.Agent())
+	}
 	c.confirmed(s, 3, p.bundle("c.test"))
 	p.serves("c.test", "one")
 }

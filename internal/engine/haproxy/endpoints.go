@@ -26,10 +26,11 @@ func (e *Engine) SetEndpoints(ctx context.Context, eps routing.Endpoints) error 
 		return errors.New("set endpoints: no bundle is applied")
 	}
 	e.eps = eps
-	if err := e.write(e.current, eps); err != nil {
+	sections, err := e.write(e.current, eps)
+	if err != nil {
 		return fmt.Errorf("set endpoints: %w", err)
 	}
-	err := e.converge(ctx)
+	err = e.converge(ctx, sections)
 	if err == nil || notRunning(err) {
 		// A starting engine reads the file.
 		return nil
@@ -42,11 +43,10 @@ func (e *Engine) SetEndpoints(ctx context.Context, eps routing.Endpoints) error 
 	return nil
 }
 
-func (e *Engine) converge(ctx context.Context) error {
+func (e *Engine) converge(ctx context.Context, sections map[string][]server) error {
 	if err := e.refresh(ctx); err != nil {
 		return err
 	}
-	sections, _ := wanted(e.current.bundle, e.eps)
 	s := stepsTo(sections, e.known)
 	for _, add := range s.add {
 		if err := e.add(ctx, add); err != nil {

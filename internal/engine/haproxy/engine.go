@@ -153,7 +153,7 @@ func (e *Engine) Apply(ctx context.Context, b bundle.Bundle, revision string, ep
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("apply %s: %w", revision, err)
 	}
-	if err := e.write(next, eps); err != nil {
+	if _, err := e.write(next, eps); err != nil {
 		return fmt.Errorf("apply %s: %w", revision, err)
 	}
 	// All that can fail without being noticed by a client is behind us.
@@ -211,25 +211,26 @@ func (e *Engine) adopted(ctx context.Context, next staged) bool {
 const StructureFile = "haproxy.base"
 
 // write puts the main file with its servers where a starting engine reads it,
-// and beside it the main file without.
-func (e *Engine) write(s staged, eps routing.Endpoints) error {
+// and beside it the main file without. It returns the servers.
+func (e *Engine) write(s staged, eps routing.Endpoints) (sections map[string][]server, err error) {
 	sections, problems := wanted(s.bundle, eps)
 	for _, p := range problems {
 		e.log.Error("an endpoint is left out", "error", p)
 	}
 	if err := replaceFile(e.file(mainFile), []byte(withServers(s.config, sections))); err != nil {
-		return err
+		return nil, err
 	}
 	if present, err := os.ReadFile(e.file(StructureFile)); err == nil && string(present) == s.config {
-		return nil
+		return sections, nil
 	}
-	return replaceFile(e.file(StructureFile), []byte(s.config))
+	return sections, replaceFile(e.file(StructureFile), []byte(s.config))
 }
 
 // restore makes the file agree again with what runs.
 func (e *Engine) restore(before []byte) error {
 	if e.current.revision != "" {
-		return e.write(e.current, e.eps)
+		_, err := e.write(e.current, e.eps)
+		return err
 	}
 	if before == nil {
 		return os.Remove(e.file(mainFile))

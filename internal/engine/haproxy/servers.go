@@ -3,7 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +38,16 @@ func (s server) checked() bool {
 // serverName is made of nothing but the endpoint's address and port, so that
 // the same target has the same name whoever tells of it, core or DNS.
 func serverName(a netip.Addr, port int) string {
-	return "e_" + strings.NewReplacer(".", "_", ":", "-").Replace(a.String()) + "_" + strconv.Itoa(port)
+	name := a.AppendTo([]byte("e_"))
+	for i, c := range name {
+		switch c {
+		case '.':
+			name[i] = '_'
+		case ':':
+			name[i] = '-'
+		}
+	}
+	return string(strconv.AppendInt(append(name, '_'), int64(port), 10))
 }
 
 // newServer refuses all but a plain address with a port: a name would make
@@ -64,8 +73,7 @@ func newServer(section string, be bundle.Backend, e routing.Endpoint) (server, e
 // endpoint that two backends of a pool share is there once. What is no
 // endpoint is left out and reported; the rest stands.
 func wanted(b bundle.Bundle, eps routing.Endpoints) (map[string][]server, []error) {
-	sections := make(map[string][]server)
-	seen := make(map[string]bool)
+	sections := make(map[string][]server, len(b.Backends))
 	var problems []error
 	for _, be := range b.Backends {
 		for _, section := range be.Sections {
@@ -75,15 +83,13 @@ func wanted(b bundle.Bundle, eps routing.Endpoints) (map[string][]server, []erro
 					problems = append(problems, err)
 					continue
 				}
-				if !seen[s.key()] {
-					seen[s.key()] = true
-					sections[section] = append(sections[section], s)
-				}
+				sections[section] = append(sections[section], s)
 			}
 		}
 	}
-	for _, list := range sections {
-		sort.Slice(list, func(i, j int) bool { return list[i].name < list[j].name })
+	for section, list := range sections {
+		slices.SortStableFunc(list, func(a, b server) int { return strings.Compare(a.name, b.name) })
+		sections[section] = slices.CompactFunc(list, func(a, b server) bool { return a.name == b.name })
 	}
 	return sections, problems
 }

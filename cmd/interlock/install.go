@@ -171,7 +171,9 @@ func (o installation) apply(ctx context.Context, w io.Writer, client *docker.Cli
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	fmt.Fprintln(w, "waiting for core to run")
-	if err := client.Await(ctx, provision.CoreService); err != nil {
+	if err := client.Await(ctx, provision.CoreService, func(words string) {
+		fmt.Fprintln(w, "    a task of core's is", printable(words))
+	}); err != nil {
 		return &exitError{code: exitFindings, msg: err.Error(), hint: "see docker service ps --no-trunc " + provision.CoreService}
 	}
 	fmt.Fprintln(w, "core runs; see interlock status and interlock plan")

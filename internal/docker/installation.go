@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -102,18 +103,41 @@ func (c *Client) remove(ctx context.Context, what Removed, id string, do func(co
 	}
 }
 
-// Await waits until as many tasks of the service run as it should have.
-func (c *Client) Await(ctx context.Context, service string) error {
+// Await waits until as many tasks of the service run as it should have. It tells
+// what Docker says about tasks that failed meanwhile, each once.
+func (c *Client) Await(ctx context.Context, service string, tell func(string)) error {
+	told := map[string]bool{}
 	for {
 		s, err := c.Snapshot(ctx)
 		if err == nil && complete(s, service) {
 			return nil
+		}
+		for _, words := range c.failures(ctx, service) {
+			if !told[words] {
+				told[words] = true
+				tell(words)
+			}
 		}
 		sleep(ctx, 500*time.Millisecond)
 		if ctx.Err() != nil {
 			return errors.Join(fmt.Errorf("service %s does not run yet", service), err)
 		}
 	}
+}
+
+// failures are what Docker says about a service's tasks that can't run.
+func (c *Client) failures(ctx context.Context, service string) (out []string) {
+	raws, err := c.list(ctx, "tasks", make(client.Filters).Add("service", service))
+	if err != nil {
+		return nil // Await asks again
+	}
+	for _, raw := range raws {
+		var t struct{ Status struct{ State, Err string } }
+		if json.Unmarshal(raw, &t) == nil && t.Status.Err != "" {
+			out = append(out, t.Status.State+": "+t.Status.Err)
+		}
+	}
+	return out
 }
 
 func complete(s swarm.Snapshot, service string) bool {

@@ -30,7 +30,8 @@ func TestRequestHeaders(t *testing.T) {
 	_, header, reached := get(t, local(table.Base.HTTPPort), "A.example.com:80", "/",
 		"X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 7.7.7.7", "X_Forwarded_For: 8.8.8.8", "X-Real-IP: 6.6.6.6",
 		"X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "Forwarded: for=6.6.6.6",
-		"X-Request-ID: evil", "Proxy: evil", "Keep-Alive: timeout=9", "Connection: close, X-Forwarded-For, X-Real-IP", "Upgrade: h2c")
+		"X-Request-ID: evil", "PROXY: evil", "Proxy-Connection: evil", "Keep-Alive: timeout=9", "KEEP-ALIVE: evil", "x-forwarded-: evil", "fORWARDED: evil", "Connection: close, X-Forwarded-For, X-Real-IP", "Upgrade: h2c",
+		"Proxy-Authorization: kept", "X-Forward: kept")
 	for _, want := range []string{"\nhost: a.example.com:80\r\n", "x-real-ip: 127.0.0.1\r\n", "x-forwarded-for: 127.0.0.1\r\n",
 		"x-forwarded-proto: http\r\n", "x-forwarded-host: a.example.com:80\r\n"} {
 		if strings.Count(reached, want) != 1 {
@@ -45,6 +46,9 @@ func TestRequestHeaders(t *testing.T) {
 	id := header["X-Request-Id"]
 	if len(id) != 1 || len(id[0]) != 36 || !strings.Contains(reached, "x-request-id: "+id[0]+"\r\n") {
 		t.Errorf("x-request-id %q is not what reached the service: %q", id, reached)
+	}
+	if !strings.Contains(reached, "proxy-authorization: kept\r\n") || !strings.Contains(reached, "x-forward: kept\r\n") {
+		t.Errorf("headers of others are removed: %q", reached)
 	}
 	for _, secret := range []string{"X-Proxy-Id", "X-Server-Info", "X-Upstream-Addr", "X-Upstream-Response-Time", "Server"} {
 		if v, ok := header[secret]; ok {

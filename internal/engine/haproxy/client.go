@@ -64,6 +64,74 @@ func (c client) expect(ctx context.Context, want string, words ...string) error 
 	return nil
 }
 
+// batch sends many commands, as many at once as fit, and returns the answer to
+// each. It is for commands whose answer is at most one line.
+func (c client) batch(ctx context.Context, commands [][]string) ([]string, error) {
+	answers := make([]string, 0, len(commands))
+	for len(commands) > 0 {
+		line, n, err := joined(commands)
+		if err != nil {
+			return nil, err
+		}
+		got, err := c.once(ctx, line)
+		if err == nil {
+			answers, err = split(answers, got, n)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("haproxy command %q: %w", commands[0][0], err)
+		}
+		commands = commands[n:]
+	}
+	return answers, nil
+}
+
+func (c client) once(ctx context.Context, line string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	return c.exchange(ctx, line)
+}
+
+// joined is one line of the first n commands.
+func joined(commands [][]string) (line string, n int, err error) {
+	for _, words := range commands {
+		next, err := command(words)
+		if err != nil {
+			return "", 0, err
+		}
+		if n > 0 && len(line)+len(next) > maxCommand {
+			break
+		}
+		line = strings.TrimSuffix(line, "\n")
+		if n++; n > 1 {
+			line += ";"
+		}
+		line += next
+	}
+	return line, n, nil
+}
+
+// split takes n answers apart: each is a line or nothing, and an empty line.
+func split(answers []string, got string, n int) ([]string, error) {
+	for range n {
+		answer := ""
+		if !strings.HasPrefix(got, "\n") {
+			var ok bool
+			if answer, got, ok = strings.Cut(got, "\n"); !ok {
+				return nil, errors.New("an answer is missing")
+			}
+		}
+		var ok bool
+		if got, ok = strings.CutPrefix(got, "\n"); !ok {
+			return nil, fmt.Errorf("more than a line was answered: %q", tail(answer, 100))
+		}
+		answers = append(answers, strings.TrimSpace(answer))
+	}
+	if got != "" {
+		return nil, fmt.Errorf("more was answered than asked: %q", tail(got, 100))
+	}
+	return answers, nil
+}
+
 func (c client) exchange(ctx context.Context, line string) (string, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", c.socket)

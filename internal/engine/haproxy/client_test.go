@@ -51,3 +51,32 @@ func TestParseServers(t *testing.T) {
 		t.Error("an error message was read as a list")
 	}
 }
+
+func TestSplitAnswers(t *testing.T) {
+	for got, want := range map[string][]string{
+		"New server registered.\n\n\n\n": {"New server registered.", "", ""},
+		"\n\nServer deleted.\n\n":        {"", "", "Server deleted."},
+		"\n\n":                           nil, // one is missing
+		"a\nb\n\n\n\n":                   nil, // more than a line
+		"\n\n\n\n":                       nil, // more than asked
+	} {
+		answers, err := split(nil, got, 3)
+		if want == nil && err == nil {
+			t.Errorf("%q was read as %q", got, answers)
+		}
+		if want != nil && cmp.Diff(want, answers) != "" {
+			t.Errorf("%q was read as %q, %v", got, answers, err)
+		}
+	}
+}
+
+func TestJoinedKeepsBelowTheLimit(t *testing.T) {
+	commands := make([][]string, 1000)
+	for i := range commands {
+		commands[i] = []string{"set", "server", "be_0123456789abcdef/e_10_0_0_1_8080", "state", "ready"}
+	}
+	line, n, err := joined(commands)
+	if err != nil || len(line) > maxCommand || n < 100 || strings.Count(line, ";") != n-1 || strings.Count(line, "\n") != 1 {
+		t.Errorf("%d commands in %d bytes, %v", n, len(line), err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -48,20 +50,19 @@ func (e *Engine) converge(ctx context.Context, sections map[string][]server) err
 		return err
 	}
 	s := stepsTo(sections, e.known)
-	for _, add := range s.add {
-		if err := e.add(ctx, add); err != nil {
-			return err
+	if err := e.order(ctx, append(adding(s.add), enabling(slices.Concat(s.add, s.enable))...)); err != nil {
+		return err
+	}
+	if err := e.order(ctx, disabling(s.remove)); err != nil {
+		return err
+	}
+	for _, list := range [][]server{s.add, s.enable, s.remove} {
+		for _, x := range list {
+			e.known[x.key()] = x
 		}
 	}
-	for _, enable := range s.enable {
-		if err := e.enable(ctx, enable); err != nil {
-			return err
-		}
-	}
-	for _, gone := range s.remove {
-		if err := e.remove(ctx, gone); err != nil {
-			return err
-		}
+	if err := e.remove(ctx, s.remove); err != nil {
+		return err
 	}
 	return e.verify(ctx, sections, s.touched())
 }
@@ -146,65 +147,91 @@ func (s steps) touched() map[string]bool {
 	return sections
 }
 
-func (e *Engine) add(ctx context.Context, s server) error {
-	command := append([]string{"add", "server", s.key(), s.address}, strings.Fields(s.options)...)
-	if err := e.worker.expect(ctx, "New server registered.", command...); err != nil {
-		return err
-	}
-	return e.enable(ctx, s)
+// order is a command with the only answer that means success.
+type order struct {
+	words []string
+	want  string
 }
 
-// enable also starts the health checks, which an added server has switched off.
-func (e *Engine) enable(ctx context.Context, s server) error {
-	if s.checked() {
-		if err := e.worker.expect(ctx, "", "enable", "health", s.key()); err != nil {
-			return err
-		}
+func (e *Engine) order(ctx context.Context, orders []order) error {
+	commands := make([][]string, len(orders))
+	for i, o := range orders {
+		commands[i] = o.words
 	}
-	if err := e.worker.expect(ctx, "", "set", "server", s.key(), "state", "ready"); err != nil {
+	answers, err := e.worker.batch(ctx, commands)
+	if err != nil {
 		return err
 	}
-	s.maint = false
-	e.known[s.key()] = s
+	for i, o := range orders {
+		if answers[i] != o.want {
+			return &answerError{command: strings.Join(o.words, " "), answer: answers[i]}
+		}
+	}
 	return nil
 }
 
-// remove stops new requests at once, and deletes the server if it is free.
-func (e *Engine) remove(ctx context.Context, s server) error {
-	if !s.maint {
-		if err := e.worker.expect(ctx, "", "set", "server", s.key(), "state", "maint"); err != nil {
-			return err
+func adding(list []server) (orders []order) {
+	for _, s := range list {
+		words := append([]string{"add", "server", s.key(), s.address}, strings.Fields(s.options)...)
+		orders = append(orders, order{words, "New server registered."})
+	}
+	return orders
+}
+
+// enabling also starts the health checks, which an added server has switched
+// off.
+func enabling(list []server) (orders []order) {
+	for _, s := range list {
+		if s.checked() {
+			orders = append(orders, order{[]string{"enable", "health", s.key()}, ""})
+		}
+		orders = append(orders, order{[]string{"set", "server", s.key(), "state", "ready"}, ""})
+	}
+	return orders
+}
+
+// disabling stops new requests at once; those under way are finished.
+func disabling(list []server) (orders []order) {
+	for _, s := range list {
+		if !s.maint {
+			orders = append(orders, order{[]string{"set", "server", s.key(), "state", "maint"}, ""})
+		}
+	}
+	return orders
+}
+
+// remove deletes servers in maintenance that are free. One that still has
+// connections stays for a later call, and some can't be deleted at all (one
+// that a rule names): out of use is what matters.
+func (e *Engine) remove(ctx context.Context, list []server) error {
+	commands := make([][]string, len(list))
+	for i, s := range list {
+		commands[i] = []string{"del", "server", s.key()}
+	}
+	answers, err := e.worker.batch(ctx, commands)
+	if err != nil {
+		return err
+	}
+	for i, s := range list {
+		if answers[i] == "Server deleted." {
+			delete(e.known, s.key())
+			continue
 		}
 		s.maint = true
 		e.known[s.key()] = s
-	}
-	answer, err := e.worker.do(ctx, "del", "server", s.key())
-	switch {
-	case err != nil:
-		return err
-	case answer == "Server deleted.":
-		delete(e.known, s.key())
-	case !strings.Contains(answer, "still has connections"):
-		// Some servers can't be deleted at all (one that a rule names); out of
-		// use is what matters.
-		e.log.Debug("a server stays in maintenance", "server", s.key(), "answer", answer)
+		e.log.Debug("a server stays in maintenance", "server", s.key(), "answer", answers[i])
 	}
 	return nil
 }
 
 // verify reads the touched sections back.
 func (e *Engine) verify(ctx context.Context, want map[string][]server, touched map[string]bool) error {
+	present, err := e.inUse(ctx, touched)
+	if err != nil {
+		return err
+	}
 	for section := range touched {
-		list, err := e.read(ctx, section)
-		if err != nil {
-			return err
-		}
-		inUse := make(map[string]string)
-		for _, s := range list {
-			if !s.maint && strings.HasPrefix(s.name, "e_") {
-				inUse[s.name] = s.address
-			}
-		}
+		inUse := present[section]
 		if len(inUse) != len(want[section]) {
 			return fmt.Errorf("%w: %d servers in %s, not %d", errDrift, len(inUse), section, len(want[section]))
 		}
@@ -215,4 +242,30 @@ func (e *Engine) verify(ctx context.Context, want map[string][]server, touched m
 		}
 	}
 	return nil
+}
+
+// inUse are the addresses of our servers out of maintenance, by section and
+// name: asked for one by one, or all at once when that is less work.
+func (e *Engine) inUse(ctx context.Context, sections map[string]bool) (map[string]map[string]string, error) {
+	present := make(map[string]map[string]string)
+	ask := slices.Collect(maps.Keys(sections))
+	if len(ask) > 50 {
+		ask = []string{""}
+	}
+	for _, section := range ask {
+		list, err := e.read(ctx, section)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			if s.maint || !strings.HasPrefix(s.name, "e_") {
+				continue
+			}
+			if present[s.section] == nil {
+				present[s.section] = make(map[string]string)
+			}
+			present[s.section][s.name] = s.address
+		}
+	}
+	return present, nil
 }

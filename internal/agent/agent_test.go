@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	patience    = 15 * time.Second
+	atMost      = 15 * time.Second
 	testBackend = "be_1"
 )
 
@@ -103,7 +103,7 @@ func (s *script) talk() *talk {
 	select {
 	case k := <-s.talks:
 		return k
-	case <-time.After(patience):
+	case <-time.After(atMost):
 		s.t.Fatal("no agent came")
 		return nil
 	}
@@ -149,7 +149,7 @@ func (k *talk) hears() *fleetv1.FromAgent {
 			k.t.Fatal("the session ended")
 		}
 		return m
-	case <-time.After(patience):
+	case <-time.After(atMost):
 		k.t.Fatal("the agent says nothing")
 		return nil
 	}
@@ -173,7 +173,7 @@ func (k *talk) hearsApplied(version uint64) {
 
 func (k *talk) ends() {
 	k.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(atMost)
 	for {
 		select {
 		case _, ok := <-k.said:
@@ -297,7 +297,7 @@ func await(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !done(); <-tick.C {
+	for deadline := time.Now().Add(atMost); !done(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -516,6 +516,25 @@ func TestDriftIsBroughtBack(t *testing.T) {
 	await(t, "the trial is over", func() bool { return len(k.said) == 0 })
 	r.engine.set(func(m *memory) { m.fail = false })
 	k.hearsPhase(fleetv1.Phase_PHASE_REVERTED)
+	r.is("7-1", engine.Ready, "")
+}
+
+// TestBootIsTriedAgain: a last known good that did not run at boot, and an
+// engine that stays away, are not given up.
+func TestBootIsTriedAgain(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.confirmed(r.core.talk(), 1)
+	r.stop()
+	r.core.stop()
+	r.engine.set(func(m *memory) { m.fail, m.dead, m.revision = true, true, "" })
+	r.start()
+	await(t, "boot has failed", func() bool {
+		r.engine.mu.Lock()
+		defer r.engine.mu.Unlock()
+		return r.engine.failed > 0
+	})
+	r.engine.set(func(m *memory) { m.fail = false })
 	r.is("7-1", engine.Ready, "")
 }
 

@@ -19,6 +19,10 @@ import (
 // bundle its place.
 const crashLoop = 3
 
+// patience is how many reconciliations in a row may find no engine before its
+// bundle is applied again: it may lack the file to start with.
+const patience = 3
+
 // loop is the agent's state. Only its goroutine touches it.
 type loop struct {
 	*Agent
@@ -52,6 +56,7 @@ type loop struct {
 
 	lastReload, lastReconcile, lastLookup time.Time
 	lookingUp                             bool
+	unheard                               int // reconciliations without an answer of the engine
 }
 
 func newLoop(a *Agent) *loop {
@@ -176,11 +181,14 @@ func (l *loop) reconcile(ctx context.Context) {
 		return
 	}
 	running, err := l.Engine.Running(ctx)
-	if err != nil {
+	if l.unheard++; err == nil {
+		l.unheard = 0
+	} else if l.unheard < patience {
 		return // being started, which is the supervisor's to do
 	}
 	if want := revision(l.running.Signed.Position); running != want {
-		l.Log.Warn("the engine runs something else", "running", running, "want", want)
+		l.unheard = 0
+		l.Log.Warn("the engine runs something else", "running", running, "want", want, "error", err)
 		if err := l.apply(ctx, l.running); err != nil {
 			l.Log.Error("the engine could not be brought back", "error", err)
 		}

@@ -21,6 +21,8 @@ type memory struct {
 	applied  []string
 	hang     chan struct{} // Check waits for it where it is set
 	fail     bool          // Apply does not work
+	failed   int           // how often it did not
+	dead     bool          // Running does not answer
 }
 
 func (m *memory) Check(ctx context.Context, b bundle.Bundle) error {
@@ -44,9 +46,10 @@ func (m *memory) Apply(_ context.Context, b bundle.Bundle, revision string, eps 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail {
+		m.failed++
 		return errors.New("no answer")
 	}
-	m.bundle, m.revision, m.eps = b, revision, eps
+	m.bundle, m.revision, m.eps, m.dead = b, revision, eps, false
 	m.applied = append(m.applied, revision)
 	return nil
 }
@@ -68,6 +71,9 @@ func (m *memory) SetHealth(_ context.Context, h engine.Health) error {
 func (m *memory) Running(context.Context) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.dead {
+		return "", errors.New("nobody answers")
+	}
 	return m.revision, nil
 }
 

@@ -29,6 +29,10 @@ func (c *Client) Apply(ctx context.Context, a provision.Action, mint Mint) error
 		err = c.createIdentity(ctx, a, mint)
 	case provision.CreateConfig:
 		_, err = c.CreateConfig(ctx, a.Name, a.Labels, a.Data)
+	case provision.RemoveConfig:
+		if err = c.RemoveConfig(ctx, a.ID); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	case provision.CreateService:
 		err = c.createService(ctx, *a.Service)
 	case provision.UpdateService, provision.UndoService:

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"interlock/internal/config"
 	"interlock/internal/swarm"
@@ -51,6 +52,7 @@ func MakeInstall(in Install) Plan {
 	}
 	in.Core.Config = p.ensureConfig(in.Config)
 	p.ensureCore(in)
+	p.outdated(in)
 	return p.plan
 }
 
@@ -79,6 +81,25 @@ func (p *planner) ensureCore(in Install) {
 		p.act(Action{Kind: CreateService, Name: CoreService, Service: &want})
 	case len(Diff(present.Spec, want)) > 0:
 		p.act(update("", present, want))
+	}
+}
+
+// outdated removes configs that held config.toml once, except for the newest,
+// to which an operator may want to go back, and for what core has now.
+func (p *planner) outdated(in Install) {
+	keep := map[string]bool{in.Core.Config: true}
+	for _, f := range in.Present[CoreService].Spec.Configs {
+		keep[f.Source] = true
+	}
+	var old []swarm.Object
+	for _, o := range p.Snapshot.Configs {
+		if strings.HasPrefix(o.Name, ConfigPrefix) && o.Labels[ManagedLabel] == "true" && !keep[o.Name] {
+			old = append(old, o)
+		}
+	}
+	slices.SortFunc(old, func(a, b swarm.Object) int { return b.Created.Compare(a.Created) })
+	for _, o := range old[min(1, len(old)):] {
+		p.act(Action{Kind: RemoveConfig, Name: o.Name, ID: o.ID})
 	}
 }
 

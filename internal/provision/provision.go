@@ -145,6 +145,7 @@ const (
 	CreateNetwork  Kind = "create-network"
 	CreateIdentity Kind = "create-identity"
 	CreateConfig   Kind = "create-config"
+	RemoveConfig   Kind = "remove-config"
 	CreateService  Kind = "create-service"
 	UpdateService  Kind = "update-service"
 	// UndoService puts a service back to what it was before its last change.
@@ -168,7 +169,7 @@ type Action struct {
 	Service  *Service          `json:"service,omitempty"`
 	// Data is the content of a config.
 	Data []byte `json:"-"`
-	// ID and Version are of the service that is updated.
+	// ID and Version are of the object that is changed or removed.
 	ID      string `json:"id,omitempty"`
 	Version uint64 `json:"version,omitempty"`
 }

@@ -222,7 +222,7 @@ func (p *pipeline) published(now time.Time, e published) {
 	p.records[at] = e.record
 	p.log.Info("published", "epoch", at.Epoch, "generation", at.Generation, "routes", len(e.record.Table.Routes), "digest", e.record.signed.Digest)
 	p.refreshEndpoints()
-	p.step(now, rollout.Published{Position: at})
+	p.step(now, rollout.Published{Position: at, Digest: e.record.signed.Digest})
 }
 
 // adopt makes a generation the cluster's: what it was made of becomes the last
@@ -253,8 +253,9 @@ func (p *pipeline) quarantine(now time.Time, blames []rollout.Blame) {
 	}
 	for _, b := range blames {
 		p.counts.quarantined.Add(1)
-		p.log.Warn("quarantined", "service", b.Service, "words", b.Words)
-		q[b.Service] = compile.Quarantine{Digest: p.blamed(b.Service), Message: b.Words}
+		s := p.blamed(b.Service)
+		p.log.Warn("quarantined", "service", s.Name, "id", b.Service, "words", b.Words)
+		q[b.Service] = compile.Quarantine{Digest: label.Digest(s.Labels), Message: b.Words}
 	}
 	p.memory.Compile.Quarantine = q
 	p.dirty, p.saveFrom = true, now
@@ -303,15 +304,14 @@ func (p *pipeline) refreshEndpoints() {
 	}
 }
 
-// blamed is the digest of the labels that a service had in the candidate that
-// was taken apart.
-func (p *pipeline) blamed(service string) string {
+// blamed is a service as it was in the candidate that was taken apart.
+func (p *pipeline) blamed(id string) swarm.Service {
 	for _, list := range [][]swarm.Service{p.active.input.Admitted, p.active.input.Holding} {
 		for _, s := range list {
-			if s.ID == service {
-				return label.Digest(s.Labels)
+			if s.ID == id {
+				return s
 			}
 		}
 	}
-	return ""
+	return swarm.Service{}
 }

@@ -326,7 +326,7 @@ func (p *pipeline) connected(now time.Time, l link) {
 	a := l.Agent()
 	p.links[l.ID()] = l
 	p.step(now, rollout.Connected{Agent: rollout.Agent{
-		ID: l.ID(), Name: a.Proxy, Confirmed: a.Confirmed, Draining: a.Draining,
+		ID: l.ID(), Name: a.Proxy, Confirmed: a.Confirmed, Digest: a.ConfirmedDigest, Draining: a.Draining,
 	}})
 }
 

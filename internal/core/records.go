@@ -45,7 +45,7 @@ type record struct {
 const schema = 1
 
 func (r record) generation() rollout.Generation {
-	return rollout.Generation{Position: r.signed.Position, Key: r.Key}
+	return rollout.Generation{Position: r.signed.Position, Key: r.Key, Digest: r.signed.Digest}
 }
 
 // encode is the state object for these records.

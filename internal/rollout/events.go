@@ -37,7 +37,9 @@ type Agent struct {
 	// ID is of the session; Name is the proxy's, for order and for people.
 	ID, Name  string
 	Confirmed bundle.Position
-	Draining  bool
+	// Digest is of what it confirmed.
+	Digest   string
+	Draining bool
 }
 
 // Connected is an agent with a new session.
@@ -59,7 +61,10 @@ type Verdict struct {
 }
 
 // Published says that a Publish is durable.
-type Published struct{ Position bundle.Position }
+type Published struct {
+	Position bundle.Position
+	Digest   string
+}
 
 // PublishFailed says that a Publish is not durable, or that we can't know.
 type PublishFailed struct {

@@ -91,6 +91,9 @@ type Generation struct {
 	Position bundle.Position
 	// Key names content before it is rendered: equal keys, equal structure.
 	Key string
+	// Digest is of the bundle: a store that was lost may have given the same
+	// number to something else.
+	Digest string
 }
 
 // Restored is what the store knows when core starts.
@@ -117,11 +120,9 @@ type Machine struct {
 	// pending: a newer candidate came while this one is under way.
 	pending bool
 	// askAt is the earliest time to ask for it.
-	askAt time.Time
-	// republish: an agent is ahead of us, so what is confirmed needs a new number.
-	republish bool
-	attempt   attempt
-	frozen    frozen
+	askAt   time.Time
+	attempt attempt
+	frozen  frozen
 	// nextPublish is the earliest time for the next publication.
 	nextPublish time.Time
 	nextSpread  time.Time
@@ -231,7 +232,7 @@ func (m *Machine) ask(now time.Time) {
 
 // ready says whether a candidate could be taken up now.
 func (m *Machine) ready(now time.Time) bool {
-	return m.state == Idle && !m.republish && !m.spreading() && m.eligible(now, "") != nil
+	return m.state == Idle && !m.overtaken() && !m.spreading() && m.eligible(now, "") != nil
 }
 
 // candidate starts an attempt, or remembers to ask for one later.

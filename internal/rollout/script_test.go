@@ -91,7 +91,7 @@ func (s *script) run(t *testing.T, f []string) []string {
 	case "verdict":
 		return s.step(Verdict{ID: s.asked.ID, Phase: Phase(f[1]), Words: words(f[1], "words"), Key: arg["key"]})
 	case "published":
-		return s.step(Published{position(f[1])})
+		return s.step(Published{Position: position(f[1])})
 	case "publish-failed":
 		return s.step(PublishFailed{position(f[1]), "no quorum"})
 	case "report":

@@ -8,21 +8,39 @@ import (
 
 // connected takes up an agent that says what it has. One that confirmed a
 // generation that we only know as published tells us that it is confirmed; one
-// that is ahead of all we know makes us go past it (I14).
+// that is ahead of all we know, or has something else under our number, makes
+// us go past it (I14): its store outlived ours.
 func (m *Machine) connected(now time.Time, e Connected) {
 	m.agents[e.Agent.ID] = &agent{Agent: e.Agent}
-	at := e.Agent.Confirmed
-	if !m.confirmed.Position.Less(at) {
+	at, digest := e.Agent.Confirmed, e.Agent.Digest
+	if at.Less(m.confirmed.Position) || at == (bundle.Position{}) || at == m.confirmed.Position && same(digest, m.confirmed.Digest) {
 		return
 	}
-	if g, ok := m.known(at); ok {
+	if g, ok := m.known(at); ok && same(digest, g.Digest) {
 		m.confirm(g)
 		return
 	}
 	m.epoch = max(m.epoch, at.Epoch+1)
 	m.last = max(m.last, at.Generation)
-	m.republish = m.confirmed.Key != ""
 }
+
+// overtaken says that a connected agent confirmed something that is not behind
+// what we have confirmed: our content needs a number past it.
+func (m *Machine) overtaken() bool {
+	if m.confirmed.Key == "" {
+		return false
+	}
+	for _, a := range m.agents {
+		other := a.Confirmed == m.confirmed.Position && !same(a.Digest, m.confirmed.Digest)
+		if !a.Draining && (other || m.confirmed.Position.Less(a.Confirmed)) {
+			return true
+		}
+	}
+	return false
+}
+
+// same compares digests as far as both are known.
+func same(a, b string) bool { return a == b || a == "" || b == "" }
 
 func (m *Machine) gone(now time.Time, id string) {
 	a := m.agents[id]
@@ -85,7 +103,7 @@ func (m *Machine) resume(now time.Time) {
 // republishConfirmed gives what is confirmed a number past an agent that is
 // ahead of us; it is tried like any other generation.
 func (m *Machine) republishConfirmed(now time.Time) {
-	if !m.republish || m.state != Idle || m.eligible(now, "") == nil {
+	if m.state != Idle || !m.overtaken() || m.eligible(now, "") == nil {
 		return
 	}
 	m.attempt = attempt{variant: Variant{Kind: ConfirmedOne}, key: m.confirmed.Key}

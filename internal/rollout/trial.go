@@ -31,7 +31,7 @@ func (m *Machine) published(now time.Time, e Published) {
 	if m.state != Publishing || e.Position != m.attempt.position {
 		return
 	}
-	m.later = append(m.later, Generation{Position: e.Position, Key: m.attempt.key})
+	m.later = append(m.later, Generation{Position: e.Position, Key: m.attempt.key, Digest: e.Digest})
 	m.attempt.unknowns = 0
 	m.state = Trying
 	m.try(now)
@@ -48,9 +48,14 @@ func (m *Machine) publishFailed(now time.Time, e PublishFailed) {
 	m.attempt.retryAt = m.nextPublish
 }
 
-// try offers the published bundle to one agent, or waits for one.
+// try offers the published bundle to one agent, or waits for one. When an agent
+// that came in the meantime is past its number, it needs another.
 func (m *Machine) try(now time.Time) {
 	at := &m.attempt
+	if m.outrun(at.position) {
+		m.publish(now)
+		return
+	}
 	at.retryAt = now
 	a := m.eligible(now, at.trial)
 	if a == nil {
@@ -59,6 +64,16 @@ func (m *Machine) try(now time.Time) {
 	at.trial, at.retryAt = a.ID, time.Time{}
 	m.offer(now, a, at.position)
 	at.deadline = a.deadline
+}
+
+// outrun says that an agent confirmed p's number or a greater one.
+func (m *Machine) outrun(p bundle.Position) bool {
+	for _, a := range m.agents {
+		if !a.Confirmed.Less(p) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Machine) offer(now time.Time, a *agent, p bundle.Position) {
@@ -89,8 +104,11 @@ func (m *Machine) report(now time.Time, r Report) {
 	case Confirmed:
 		a.Confirmed, a.offered = r.Position, bundle.Position{}
 		a.failures, a.words, a.retryAt = 0, "", time.Time{}
-		if trial {
-			m.confirm(Generation{Position: r.Position, Key: m.attempt.key})
+		if g, ok := m.known(r.Position); ok {
+			a.Digest = g.Digest
+			m.confirm(g)
+		} else {
+			a.Digest = m.confirmed.Digest
 		}
 	case Refused, Unknown, Reverted:
 		m.offerFailed(now, a, r.Phase, r.Words)
@@ -103,7 +121,10 @@ func (m *Machine) confirmedLate(a *agent, p bundle.Position) {
 		a.Confirmed = p
 	}
 	if g, ok := m.known(p); ok {
+		a.Digest = g.Digest
 		m.confirm(g)
+	} else if p == m.confirmed.Position {
+		a.Digest = m.confirmed.Digest
 	}
 }
 
@@ -170,7 +191,6 @@ func (m *Machine) confirm(g Generation) {
 	}
 	m.confirmed = g
 	m.later = nil
-	m.republish = false
 	m.do(Adopt{Generation: g})
 	m.idle()
 }

@@ -33,7 +33,7 @@ func (m *Machine) View() View {
 		Position: m.attempt.position, Frozen: m.frozen.is, Reason: m.frozen.reason,
 	}
 	for _, a := range m.sorted() {
-		synced := m.confirmed.Key != "" && a.Confirmed == m.confirmed.Position
+		synced := m.confirmed.Key != "" && a.Confirmed == m.confirmed.Position && same(a.Digest, m.confirmed.Digest)
 		v.Agents = append(v.Agents, AgentView{Agent: a.Agent, Synced: synced, Words: a.words})
 	}
 	return v

@@ -81,14 +81,16 @@ func (s *Swarm) startNetwork(ctx context.Context) error {
 	)
 	for _, n := range s.state.Nodes {
 		if err == nil {
-			err = all(ctx, n.connect(br, gw, s.state.Bits)...)
+			err = all(ctx, n.connect(br, s.state.Bits)...)
 		}
 	}
 	return err
 }
 
-// connect are the commands that make a node's namespace and plug it in.
-func (n nodeRecord) connect(bridge, gateway string, bits int) [][]string {
+// connect are the commands that make a node's namespace and plug it in. There is
+// no default route: with one that leads nowhere, an engine that looks for an
+// image's registry before each task waits 20 s for name servers.
+func (n nodeRecord) connect(bridge string, bits int) [][]string {
 	inside := func(args ...string) []string { return append([]string{"ip", "-n", n.Namespace}, args...) }
 	return [][]string{
 		{"ip", "netns", "add", n.Namespace},
@@ -97,7 +99,6 @@ func (n nodeRecord) connect(bridge, gateway string, bits int) [][]string {
 		inside("link", "set", "lo", "up"),
 		inside("address", "add", fmt.Sprintf("%s/%d", n.Addr, bits), "dev", "eth0"),
 		inside("link", "set", "eth0", "up"),
-		inside("route", "add", "default", "via", gateway),
 	}
 }
 

@@ -20,6 +20,7 @@ build: ## bin/interlock, static
 
 programs: build
 	$(STATIC) -ldflags '-s -w' -o bin/demo ./test/demo
+	$(STATIC) -ldflags '-s -w' -o bin/faulty ./test/faultyextension
 	$(STATIC) -ldflags '-s -w' -o bin/lab ./test/e2e/lab
 
 images: tools programs ## image archives under .run/images/, without a registry

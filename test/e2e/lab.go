@@ -27,6 +27,7 @@ type Lab struct {
 	Swarm  *swarm.Swarm
 	layout Layout
 	o      Options
+	kills  []kill
 }
 
 // Options say what to set up.

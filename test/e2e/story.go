@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"interlock/test/load"
@@ -63,14 +65,38 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// explain returns the reason why a failure is counted apart, by evidence.
-func (l *Lab) explain() func(load.Failure) string {
-	return func(load.Failure) string { return "" }
-}
-
 // Story tells all steps.
-func (l *Lab) Story(ctx context.Context) error {
-	return l.run(ctx, []step{})
+func (l *Lab) Story(ctx context.Context) error { return l.StoryOf(ctx, "") }
+
+// StoryOf tells the steps whose names begin with prefix.
+func (l *Lab) StoryOf(ctx context.Context, prefix string) error {
+	kinds, err := l.kinds()
+	if err != nil {
+		return err
+	}
+	steps := []step{
+		{"1 broken labels", l.breakAll(kinds)},
+		{"2 reaching for prod", l.escapeAll},
+		{"3 refused by HAProxy", l.refuseBundle},
+		{"4 killed", l.killAll},
+		{"5a node cut off", l.cutNode},
+		{"5b applications updated", l.updateApps},
+		{"5c proxies updated", l.updateProxies},
+	}
+	steps = slices.DeleteFunc(steps, func(s step) bool { return !strings.HasPrefix(s.name, prefix) })
+	var more []load.Target
+	if strings.HasPrefix("1 broken labels", prefix) {
+		if err := l.prepareBroken(ctx, kinds); err != nil {
+			return err
+		}
+		more = l.victims(kinds)
+	}
+	if strings.HasPrefix("2 reaching for prod", prefix) {
+		if err := l.prepareEscape(ctx); err != nil {
+			return err
+		}
+	}
+	return l.run(ctx, steps, more...)
 }
 
 // HowToLook prints how to go on from here.

@@ -32,3 +32,10 @@ func Demo(version, binary string) Image {
 		Entrypoint: []string{"/demo"}, Env: []string{"VERSION=" + version},
 	}
 }
+
+// Faulty is the image of an extension with a fault.
+func Faulty(version, binary string) Image {
+	i := Core(version, binary)
+	i.Ref = "interlock-faulty:" + version
+	return i
+}

@@ -25,6 +25,9 @@ func images(args []string) error {
 		"interlock":       image.Core(*version, "bin/interlock"),
 		"interlock-proxy": image.Proxy(*version, "bin/interlock", *root),
 		"interlock-demo":  image.Demo(*version, "bin/demo"),
+		// For the story: an extension with a fault, and a next image for the proxies.
+		"interlock-faulty": image.Faulty(*version, "bin/faulty"),
+		"interlock-proxy2": image.Proxy(*version+"2", "bin/interlock", *root),
 	} {
 		file := filepath.Join(*out, name+".tar")
 		if err := i.WriteFile(file); err != nil {

@@ -22,16 +22,18 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: images, up or down")
+		return errors.New("say what to do: images, up, story or down")
 	}
 	switch args[0] {
 	case "images":
 		return images(args[1:])
 	case "up":
 		return up(ctx, args[1:])
+	case "story":
+		return story(ctx, args[1:])
 	case "down":
 		return down(ctx)
 	default:
-		return fmt.Errorf("%q is none of images, up, down", args[0])
+		return fmt.Errorf("%q is none of images, up, story, down", args[0])
 	}
 }

@@ -21,13 +21,9 @@ func up(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	root, err := os.Getwd()
+	o, err := options(*layout)
 	if err != nil {
-		return fmt.Errorf("find the repository: %w", err)
-	}
-	o := e2e.Options{Name: labName, Layout: e2e.Shared(), Root: root, Out: os.Stdout}
-	if *layout == "dedicated" {
-		o.Layout = e2e.Dedicated()
+		return err
 	}
 	lab, err := e2e.Up(ctx, o)
 	if err != nil {
@@ -40,6 +36,35 @@ func up(ctx context.Context, args []string) error {
 	}
 	lab.HowToLook()
 	return nil
+}
+
+func options(layout string) (e2e.Options, error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return e2e.Options{}, fmt.Errorf("find the repository: %w", err)
+	}
+	o := e2e.Options{Name: labName, Layout: e2e.Shared(), Root: root, Out: os.Stdout}
+	if layout == "dedicated" {
+		o.Layout = e2e.Dedicated()
+	}
+	return o, nil
+}
+
+// story tells the story, or the steps that begin with an argument, on what an
+// earlier up left running.
+func story(ctx context.Context, args []string) error {
+	o, err := options("shared")
+	if err != nil {
+		return err
+	}
+	lab, err := e2e.Attach(ctx, o)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{""}
+	}
+	return lab.StoryOf(ctx, args[0])
 }
 
 // down removes what up made, also after a crash.

@@ -33,6 +33,8 @@ import (
 	"interlock/routing"
 )
 
+var testNow = time.Now()
+
 const patience = 20 * time.Second
 
 const configText = `

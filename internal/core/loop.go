@@ -329,6 +329,9 @@ func (c *Core) Problems() []routing.Problem {
 	}
 	if seen := c.seen.Load(); seen != nil {
 		out = append(out, seen.loose...)
+		for _, list := range doubts(seen.snapshot.Doubt) {
+			out = append(out, problems.New(problems.DoubtList, "Docker's list of "+list+" is not fully known; what was known stays in force", "see `docker node ls` if it does not pass"))
+		}
 	}
 	c.provision.Lock()
 	defer c.provision.Unlock()

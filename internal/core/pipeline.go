@@ -49,7 +49,6 @@ type (
 	built struct {
 		judgement, agent string
 		content          content
-		encoded          []byte
 		err              error
 	}
 	// published is the end of storing a generation.
@@ -263,7 +262,7 @@ func (p *pipeline) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		now := time.Now()
+		var now time.Time
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -99,7 +99,7 @@ func (l *Lab) victims(kinds []kind) []load.Target {
 	for _, k := range kinds {
 		if k.kept {
 			t := target(dev, l.balancer(dev), k.name, k.name, "/", k.name)
-			t.Rate = 1
+			t.Rate, t.Light = 1, true
 			all = append(all, t)
 		}
 	}
@@ -130,9 +130,13 @@ func (l *Lab) breakAll(kinds []kind) func(context.Context) error {
 		if err := l.deployAll(ctx, kinds, func(k kind) []byte { return k.file }); err != nil {
 			return err
 		}
-		return l.until(ctx, time.Minute, "a problem for every broken service", func(ctx context.Context) error {
+		err := l.until(ctx, time.Minute, "a problem for every broken service", func(ctx context.Context) error {
 			return l.told(ctx, kinds)
 		})
+		if err != nil {
+			return err
+		}
+		return l.sayProblems(ctx, kinds)
 	}
 }
 

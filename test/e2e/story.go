@@ -20,6 +20,9 @@ type step struct {
 // late is counted as its own.
 const settle = 3 * time.Second
 
+// maxShown bounds the failures that are printed one by one.
+const maxShown = 40
+
 // run tells steps under load and prints the table at the end.
 func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err error) {
 	t := l.startTraffic(ctx, "steady", more...)
@@ -41,7 +44,11 @@ func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err e
 		err = ended
 	}
 	t.record.Explain(l.explain())
-	for _, f := range t.record.Failures() {
+	for i, f := range t.record.Failures() {
+		if i == maxShown {
+			l.say("and more that failed")
+			break
+		}
 		l.say("failed in %q: %s", f.Step, f)
 	}
 	if tableErr := t.record.Table(l.o.Out); err == nil {

@@ -34,6 +34,8 @@ type Target struct {
 	// Rate is requests a second for each of the four kinds: GET and POST, on
 	// kept connections and on new ones.
 	Rate int
+	// Light asks only with GET on new connections.
+	Light bool
 }
 
 // Generator makes the load. Its fields are set before Run.
@@ -58,10 +60,8 @@ func (g *Generator) Run(ctx context.Context) error {
 	}
 	var flows sync.WaitGroup
 	for _, t := range g.Targets {
-		for _, method := range []string{"GET", "POST"} {
-			for _, keep := range []bool{true, false} {
-				flows.Go(func() { g.flow(ctx, t, method, keep) })
-			}
+		for _, k := range t.kinds() {
+			flows.Go(func() { g.flow(ctx, t, k.method, k.keep) })
 		}
 	}
 	for _, t := range g.Sockets {
@@ -69,6 +69,18 @@ func (g *Generator) Run(ctx context.Context) error {
 	}
 	flows.Wait()
 	return nil
+}
+
+type requestKind struct {
+	method string
+	keep   bool
+}
+
+func (t Target) kinds() []requestKind {
+	if t.Light {
+		return []requestKind{{"GET", false}}
+	}
+	return []requestKind{{"GET", true}, {"GET", false}, {"POST", true}, {"POST", false}}
 }
 
 // flow sends one kind of request at the target's rate.

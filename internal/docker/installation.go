@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,12 +56,17 @@ func (c *Client) RemoveAll(ctx context.Context, tell func(Removed)) error {
 	if err != nil {
 		return err
 	}
-	// Core first: it would make the others again.
+	// Core first, to its end: it would make the others again.
 	if core, ok := services[provision.CoreService]; ok {
 		if err := c.remove(ctx, Removed{"service", provision.CoreService}, core.ID, c.RemoveService, tell); err != nil {
 			return err
 		}
-		delete(services, provision.CoreService)
+		if err := c.ended(ctx, core.ID); err != nil {
+			return err
+		}
+		if services, err = c.Present(ctx); err != nil {
+			return err
+		}
 	}
 	var errs []error
 	for name, s := range services {
@@ -81,11 +87,40 @@ func (c *Client) RemoveAll(ctx context.Context, tell func(Removed)) error {
 		errs = append(errs, c.remove(ctx, Removed{"config", o.Name}, o.ID, c.RemoveConfig, tell))
 	}
 	for _, n := range s.Networks {
-		if n.Labels[ManagedLabel] == "true" {
-			errs = append(errs, c.remove(ctx, Removed{"network", n.Name}, n.ID, c.RemoveNetwork, tell))
+		if n.Labels[ManagedLabel] != "true" {
+			continue
 		}
+		if user := userOf(s, n.ID); user != "" {
+			errs = append(errs, fmt.Errorf("network %s stays: service %s uses it", n.Name, user))
+			continue
+		}
+		errs = append(errs, c.remove(ctx, Removed{"network", n.Name}, n.ID, c.RemoveNetwork, tell))
 	}
 	return errors.Join(errs...)
+}
+
+// ended waits until no task of a removed service runs any more.
+func (c *Client) ended(ctx context.Context, service string) error {
+	for {
+		s, err := c.Snapshot(ctx)
+		if err == nil && !slices.ContainsFunc(s.Tasks, func(t swarm.Task) bool { return t.ServiceID == service }) {
+			return nil
+		}
+		sleep(ctx, 200*time.Millisecond)
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("service %s has not ended yet", service), err)
+		}
+	}
+}
+
+// userOf is a service that is on the network and not ours.
+func userOf(s swarm.Snapshot, network string) string {
+	for _, service := range s.Services {
+		if slices.Contains(service.Networks, network) && service.Labels[ManagedLabel] != "true" {
+			return service.Name
+		}
+	}
+	return ""
 }
 
 // remove tries again while the object is in use.

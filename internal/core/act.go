@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,9 +221,28 @@ func (p *pipeline) published(now time.Time, e published) {
 	p.storeError = ""
 	p.counts.published.Add(1)
 	p.records[at] = e.record
+	p.boundRecords()
 	p.log.Info("published", "epoch", at.Epoch, "generation", at.Generation, "routes", len(e.record.Table.Routes), "digest", e.record.signed.Digest)
 	p.refreshEndpoints()
 	p.step(now, rollout.Published{Position: at, Digest: e.record.signed.Digest})
+}
+
+// maxRecords bounds what is kept of generations that nobody confirmed.
+const maxRecords = 10
+
+// boundRecords forgets the oldest generations beside the confirmed one.
+func (p *pipeline) boundRecords() {
+	positions := slices.SortedFunc(maps.Keys(p.records), func(a, b bundle.Position) int {
+		if a.Less(b) {
+			return -1
+		}
+		return 1
+	})
+	for _, at := range positions[:max(0, len(positions)-maxRecords)] {
+		if at != p.memory.Confirmed {
+			delete(p.records, at)
+		}
+	}
 }
 
 // adopt makes a generation the cluster's: what it was made of becomes the last

@@ -13,6 +13,10 @@ const holdTime = 5 * time.Minute
 // maxTrials failed trials of one content end the attempt.
 const maxTrials = 3
 
+// maxLater bounds the published generations that nobody confirmed: as many as
+// the store keeps.
+const maxLater = 9
+
 // publish gives the accepted variant the next number.
 func (m *Machine) publish(now time.Time) {
 	m.state = Publishing
@@ -31,7 +35,7 @@ func (m *Machine) published(now time.Time, e Published) {
 	if m.state != Publishing || e.Position != m.attempt.position {
 		return
 	}
-	m.later = append(m.later, Generation{Position: e.Position, Key: m.attempt.key, Digest: e.Digest})
+	m.later = append(m.later[max(0, len(m.later)-maxLater):], Generation{Position: e.Position, Key: m.attempt.key, Digest: e.Digest})
 	m.attempt.unknowns = 0
 	m.state = Trying
 	m.try(now)

@@ -18,8 +18,9 @@ const Socket = "/run/interlock/api.sock"
 type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	// SnapshotAge is how old what is seen of the Swarm is, in milliseconds;
-	// negative when nothing has been seen yet. Doubt names the lists that are
+	// SnapshotAge is the time since the last snapshot of the Swarm, in
+	// milliseconds, negative when there was none yet. One comes with each
+	// change, and every 30 s when nothing changes. Doubt names the lists that are
 	// not fully known.
 	SnapshotAge int64     `json:"snapshot_age_ms"`
 	Doubt       []string  `json:"doubt,omitempty"`

@@ -72,6 +72,10 @@ func (c *Client) RemoveAll(ctx context.Context, tell func(Removed)) error {
 	for name, s := range services {
 		errs = append(errs, c.remove(ctx, Removed{"service", name}, s.ID, c.RemoveService, tell))
 	}
+	// Nodes show a network until its last container there has drained.
+	for _, s := range services {
+		errs = append(errs, c.ended(ctx, s.ID))
+	}
 	s, err := c.Snapshot(ctx)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
@@ -128,7 +132,7 @@ func (c *Client) remove(ctx context.Context, what Removed, id string, do func(co
 	for {
 		err := do(ctx, id)
 		switch {
-		case err == nil || errors.Is(err, fs.ErrNotExist):
+		case err == nil || errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(err.Error(), "not found"):
 			tell(what)
 			return nil
 		case !strings.Contains(err.Error(), "in use") || ctx.Err() != nil:

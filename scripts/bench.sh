@@ -1,9 +1,14 @@
 #!/bin/sh
-# Runs every benchmark that is a command under bench/, one after another.
+# Runs the benchmarks under bench/, one after another: all of them, or those that
+# are named.
+#
+#   scripts/bench.sh
+#   scripts/bench.sh compile throughput
 set -eu
 cd "$(dirname "$0")/.."
-for dir in bench/*/; do
-	[ -e "$dir/main.go" ] || continue
-	echo "bench: $dir"
-	go run "./$dir"
+[ $# -gt 0 ] || set -- compile throughput convergence
+for name; do
+	echo "bench: $name (docs/benchmarks.md says what it measures)"
+	[ "$name" != throughput ] || scripts/peers.sh
+	go run "./bench/$name"
 done

@@ -19,8 +19,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
+
+	"interlock/test/swarm"
 )
 
 type options struct {
@@ -28,6 +31,7 @@ type options struct {
 	lab    string
 	env    string
 	keep   bool
+	down   bool
 	json   bool
 	limit  time.Duration
 }
@@ -38,6 +42,7 @@ func main() {
 	flag.StringVar(&o.lab, "lab", "", "use the running laboratory of this name (make up's is up) instead of a new one")
 	flag.StringVar(&o.env, "env", "dev", "environment whose cluster is measured")
 	flag.BoolVar(&o.keep, "keep", false, "leave the new laboratory running, for -lab "+labName)
+	flag.BoolVar(&o.down, "down", false, "only remove what -keep left")
 	flag.BoolVar(&o.json, "json", false, "print JSON")
 	flag.DurationVar(&o.limit, "limit", 40*time.Minute, "all must be over by then")
 	flag.Parse()
@@ -52,6 +57,9 @@ func main() {
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
+	if o.down {
+		return swarm.Down(ctx, "", labName)
+	}
 	w, err := open(ctx, o, os.Stderr)
 	if err != nil {
 		return err
@@ -71,33 +79,43 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	return errors.Join(err, r.verdict())
 }
 
-// rounds returns what was measured, also when it ends early.
-func rounds(ctx context.Context, w *world, n int) ([]result, error) {
+// maxFailed rounds may fail before the command gives up.
+const maxFailed = 2
+
+// rounds returns what was measured, also when it ends early. A round that does
+// not get to its end is an error beside the results of the others.
+func rounds(ctx context.Context, w *world, n int) (all []result, failed error) {
 	signals := newSignals()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for _, engine := range w.nodes {
 		go func() { cancel(signals.follow(ctx, engine)) }()
 	}
-	var all []result
+	failures := 0
 	for i := range n {
 		r, err := w.round(ctx, signals, i)
 		if err != nil {
-			return all, fmt.Errorf("round %d: %w", i+1, errors.Join(err, context.Cause(ctx)))
+			failures++
+			failed = errors.Join(failed, fmt.Errorf("round %d: %w", i+1, errors.Join(err, context.Cause(ctx))))
+			fmt.Fprintf(w.log, "round %2d of %d: %v\n", i+1, n, err)
+			if ctx.Err() != nil || failures > maxFailed {
+				break
+			}
+			continue
 		}
 		all = append(all, r)
-		fmt.Fprintf(w.log, "round %2d of %d: create to 200 %4d ms, RUNNING to 200 %4d ms; desired not RUNNING to last answer %s\n",
+		fmt.Fprintf(w.log, "round %2d of %d: create to 200 %d ms, RUNNING to 200 %d ms; desired not RUNNING to last answer in ms:%s\n",
 			i+1, n, ms(r.created), ms(r.running), departures(r.left))
 	}
-	return all, nil
+	return all, failed
 }
 
 func departures(left []departure) string {
 	s := ""
 	for _, d := range left {
-		s += fmt.Sprintf(" %s %d ms", d.how, ms(d.last))
+		s += fmt.Sprintf(" %s %d,", d.how, ms(d.last))
 	}
-	return s
+	return strings.TrimSuffix(s, ",")
 }
 
 func ms(d time.Duration) int64 { return d.Milliseconds() }

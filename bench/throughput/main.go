@@ -4,7 +4,7 @@
 // load, one after the other in every round. Only ratios of one round mean
 // anything.
 //
-//	make bench-throughput
+//	scripts/peers.sh && go run ./bench/throughput
 //	go run ./bench/throughput -services 1000 -rounds 5 -seconds 4
 package main
 
@@ -58,6 +58,9 @@ type result struct {
 }
 
 func run(ctx context.Context, o options) error {
+	if err := have(o); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "interlock-bench-")
 	if err != nil {
 		return err
@@ -87,6 +90,17 @@ func run(ctx context.Context, o options) error {
 		return json.NewEncoder(os.Stdout).Encode(results)
 	}
 	print(o, results)
+	return nil
+}
+
+// have says what is missing before anything is started.
+func have(o options) error {
+	if _, err := os.Stat(o.haproxy); err != nil {
+		return fmt.Errorf("no HAProxy: %w: run make tools", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.peers, "usr", "bin", "caddy")); err != nil {
+		return fmt.Errorf("no nginx and Caddy: %w: run scripts/peers.sh", err)
+	}
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 // wrong instead of repeating a group over what is right, so that a long path
 // needs no stack.
 const (
-	hostForm = `^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?(?::[0-9]{1,5})?$`
+	hostForm = `[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?(?::[0-9]{1,5})?$`
 
 	// "%" without two digits, NUL, backslash, an encoded unreserved character.
 	badEncoding = `%(?![0-9a-f]{2})|%(?:00|2[de]|3[0-9]|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])`
@@ -50,38 +50,60 @@ func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
 	return nil
 }
 
-// renderRefusals writes rules 1 to 5. HAProxy's parser has refused an absolute
-// form whose authority differs from Host, but for userinfo and an absent Host.
+// renderRefusals writes rules 1 to 4 for what is not in the usual origin form,
+// and those of rule 5 that every request needs. HAProxy's parser has refused an
+// absolute form whose authority differs from Host, but for userinfo and an
+// absent Host. An ACL with several lines is true when one of them is.
 func renderRefusals(b *strings.Builder) {
-	refuse := func(condition string) { b.WriteString("  http-request deny deny_status 400 if " + condition + "\n") }
-	refuse("METH_CONNECT")
-	refuse("!{ path -m beg / }")
-	refuse("!{ url -m beg / } !{ url -m beg -i http:// https:// }")
-	refuse("{ url -m reg '" + badByte + "' }")
-	refuse("{ req.fhdr_cnt(host) gt 1 }")
-	refuse("!{ req.fhdr_cnt(host) gt 0 } !HTTP_1.0")
-	refuse("!{ url -m beg / } { url -m reg '^[^/]*//[^/]*@' }")
-	refuse("!{ url -m beg / } !{ req.fhdr(host) -m len gt 0 }")
-	refuse(fmt.Sprintf("{ req.fhdr(host) -m len gt %d }", maxHost))
-	refuse("{ req.fhdr(host) -m len gt 0 } !{ req.fhdr(host) -m reg -i '" + hostForm + "' }")
-	b.WriteString("  http-request set-var(txn.host) req.fhdr(host),field(1,:),rtrim(.),lower\n")
-	refuse("{ var(txn.host) -m len gt 253 }")
+	b.WriteString(`  acl il_origin url -m beg /
+  acl il_odd method CONNECT
+  acl il_odd url -m reg -i '^(?!https?://)'
+  acl il_odd url -m reg '^[^/]*//[^/]*@'
+  acl il_odd req.fhdr_cnt(host) eq 0
+  acl il_odd req.fhdr(host) -m len eq 0
+  http-request deny deny_status 400 if !il_origin il_odd or !il_origin !{ path -m beg / }
+  http-request deny deny_status 400 if { url -m reg '` + badByte + `' }
+  http-request deny deny_status 400 if { req.fhdr_cnt(host) gt 1 }
+`)
 }
 
-const hostsMap = "map_str(@DIR@/maps/hosts.map)"
+const (
+	hostsMap    = "map_str(@DIR@/maps/hosts.map)"
+	patternsMap = "map_str(@DIR@/maps/patterns.map)"
+	unknownSite = " if !{ var(txn.be) -m found }"
+)
 
-// renderSite writes rule 6: exact host, longest wildcard, default backend.
-// txn.be is the site's value in the host map, txn.site its key.
+// renderSite writes the rest of rule 5, and rule 6: exact host, longest
+// wildcard, default backend. txn.be is the site's value in the map, txn.site its
+// key. Most requests name a host as it stands in the map, which is proof enough
+// of its form; only others are looked at byte for byte. Hence patterns have a
+// map of their own: a Host of "*.example.com" must not be found.
 func renderSite(b *strings.Builder, m maps) {
+	b.WriteString("  http-request set-var(txn.host) req.fhdr(host)\n")
 	b.WriteString("  http-request set-var(txn.be) var(txn.host)," + hostsMap + "\n")
-	b.WriteString("  http-request set-var(txn.site) var(txn.host) if { var(txn.be) -m found }\n")
+	renderHostCheck(b)
+	b.WriteString("  http-request set-var(txn.be) var(txn.host)," + hostsMap + unknownSite + "\n")
+	patterns := m.hasDefault || len(m.wildcards) > 0
+	if patterns || m.open {
+		b.WriteString("  http-request set-var(txn.site) var(txn.host) if { var(txn.be) -m found }\n")
+	}
 	renderWildcards(b, m.wildcards)
 	if m.hasDefault {
 		b.WriteString("  http-request set-var(txn.site) str(*) if !{ var(txn.site) -m found }\n")
 	}
-	if m.hasDefault || len(m.wildcards) > 0 {
-		b.WriteString("  http-request set-var(txn.be) var(txn.site)," + hostsMap + " if !{ var(txn.be) -m found }\n")
+	if patterns {
+		b.WriteString("  http-request set-var(txn.be) var(txn.site)," + patternsMap + unknownSite + "\n")
 	}
+}
+
+// renderHostCheck refuses a Host that is not in form and brings it to normal form.
+func renderHostCheck(b *strings.Builder) {
+	fmt.Fprintf(b, "  acl il_bad_host req.fhdr(host) -m len gt %d\n", maxHost)
+	b.WriteString("  acl il_bad_host req.fhdr(host) -m reg -i '^(?!$|" + hostForm + ")'\n")
+	b.WriteString("  http-request deny deny_status 400" + unknownSite + " il_bad_host\n")
+	b.WriteString("  http-request deny deny_status 400" + unknownSite + " !{ req.fhdr_cnt(host) gt 0 } !HTTP_1.0\n")
+	b.WriteString("  http-request set-var(txn.host) req.fhdr(host),field(1,:),rtrim(.),lower" + unknownSite + "\n")
+	b.WriteString("  http-request deny deny_status 400" + unknownSite + " { var(txn.host) -m len gt 253 }\n")
 }
 
 // renderWildcards grows the suffix label by label from the right, over the host
@@ -92,17 +114,16 @@ func renderWildcards(b *strings.Builder, depths []bool) {
 	if len(depths) == 0 {
 		return
 	}
-	const unless = " if !{ var(txn.be) -m found }"
-	b.WriteString("  http-request set-var(txn.parent) var(txn.host),field(2,.,0)" + unless + "\n")
+	b.WriteString("  http-request set-var(txn.parent) var(txn.host),field(2,.,0)" + unknownSite + "\n")
 	for n := 1; n < len(depths); n++ {
 		grow := ""
 		if n > 1 {
 			grow = ",concat(.,txn.suffix)"
 		}
-		fmt.Fprintf(b, "  http-request set-var(txn.suffix) var(txn.parent),field(-%d,.,1)%s%s\n", n, grow, unless)
+		fmt.Fprintf(b, "  http-request set-var(txn.suffix) var(txn.parent),field(-%d,.,1)%s%s\n", n, grow, unknownSite)
 		if depths[n] {
-			b.WriteString("  http-request set-var(txn.site) str(*.),concat(,txn.suffix)" + unless +
-				" { str(*.),concat(,txn.suffix)," + hostsMap + " -m found }\n")
+			b.WriteString("  http-request set-var(txn.site) str(*.),concat(,txn.suffix)" + unknownSite +
+				" { str(*.),concat(,txn.suffix)," + patternsMap + " -m found }\n")
 		}
 	}
 }
@@ -126,7 +147,10 @@ func renderPathLookup(b *strings.Builder, m maps) {
 		inPaths = ",concat(,txn.path),map_beg(@DIR@/maps/paths.map)"
 		open    = " if { var(txn.be) -m str " + onePath + " " + manyPaths + " }"
 	)
-	b.WriteString("  http-request set-var(txn.path) path,concat(/)\n")
+	if !m.open {
+		return
+	}
+	b.WriteString("  http-request set-var(txn.path) path,concat(/)" + open + "\n")
 	b.WriteString("  http-request set-var(txn.be) var(txn.site)" + inPaths + open + "\n")
 	if m.hasDefault {
 		b.WriteString("  http-request set-var(txn.be) str(*)" + inPaths + open + "\n")
@@ -144,11 +168,10 @@ const ownHeaders = `keep-alive|proxy|proxy-connection|forwarded|x-forwarded-.*|x
 func renderRequestHeaders(b *strings.Builder) {
 	b.WriteString(`  http-request set-uri %[pathq] if !{ url -m beg / }
   http-request set-var(txn.upgrade) bool(true) if { req.hdr(connection) -m str -i upgrade } { req.fhdr(upgrade) -m found } !{ req.fhdr(upgrade) -m sub -i h2c }
-  http-request del-header '(?i)^(?:connection|upgrade|` + ownHeaders + `)$' -m reg if !{ var(txn.upgrade) -m found }
-  http-request del-header '(?i)^(?:connection|` + ownHeaders + `)$' -m reg if { var(txn.upgrade) -m found }
+  http-request del-header upgrade if { req.fhdr(upgrade) -m found } !{ var(txn.upgrade) -m found }
+  http-request del-header '(?i)^(?:connection|` + ownHeaders + `)$' -m reg
   http-request add-header connection upgrade if { var(txn.upgrade) -m found }
   http-request add-header x-real-ip %[src]
-  http-request add-header x-forwarded-for %[src]
   http-request add-header x-forwarded-proto http
   http-request add-header x-forwarded-host %[req.fhdr(host)] if { req.fhdr(host) -m len gt 0 }
   http-request add-header x-request-id %[unique-id]

@@ -21,11 +21,12 @@ type site struct {
 	root   string // the section of a host whose only route is on "/"
 }
 
-// maps are the contents of the two map files and what they hold.
+// maps are the contents of the map files and what they hold.
 type maps struct {
-	hosts, paths string
-	wildcards    []bool // wildcards[n]: there is a "*.suffix" of n labels
-	hasDefault   bool
+	hosts, patterns, paths string
+	wildcards              []bool // wildcards[n]: there is a "*.suffix" of n labels
+	hasDefault             bool
+	open                   bool // some host's section depends on the path
 }
 
 // newMaps goes through the routes once. Sites come in the order of their first
@@ -56,9 +57,15 @@ func newMaps(t routing.Table, p plan) maps {
 }
 
 func (m *maps) addHosts(sites []site) {
-	var hosts strings.Builder
+	var hosts, patterns strings.Builder
 	for _, s := range sites {
-		hosts.WriteString(s.host + " " + s.value() + "\n")
+		value := s.value()
+		m.open = m.open || value == onePath || value == manyPaths
+		if strings.HasPrefix(s.host, "*") {
+			patterns.WriteString(s.host + " " + value + "\n")
+		} else {
+			hosts.WriteString(s.host + " " + value + "\n")
+		}
 		if s.host == routing.DefaultHost {
 			m.hasDefault = true
 		}
@@ -70,7 +77,7 @@ func (m *maps) addHosts(sites []site) {
 			m.wildcards[depth] = true
 		}
 	}
-	m.hosts = hosts.String()
+	m.hosts, m.patterns = hosts.String(), patterns.String()
 }
 
 // value is the host's value in the host map.

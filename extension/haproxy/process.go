@@ -51,8 +51,9 @@ defaults
   log global
   option dontlognull
   option dontlog-normal
-  unique-id-format %%[uuid()]
+  unique-id-format %%{+X}o%%Ts-%%pid-%%rt-%%[rand]
   option idle-close-on-response
+  option forwardfor
   option http-restrict-req-hdr-names delete
   option disable-h2-upgrade
   balance roundrobin

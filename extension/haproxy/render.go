@@ -7,13 +7,14 @@
 // "  # endpoints <section>" stands. The agent keeps @RUN@/health.map, whose key
 // "state" has the value ready, not-ready or drain.
 //
-// No text of a label stands in haproxy.cfg. Hosts and paths are keys of the two
-// map files and nothing else; what the configuration needs to know of a path is
+// No text of a label stands in haproxy.cfg. Hosts and paths are keys of the map
+// files and nothing else; what the configuration needs to know of a path is
 // its length. Names of sections are backend ids and hashes of them.
 //
-//	maps/hosts.map   host, "*.suffix" or "*" → section, or il_one_path or
-//	                 il_many_paths when the path decides
-//	maps/paths.map   host + path + "/" → section, longest prefix first
+//	maps/hosts.map      host → section, or il_one_path or il_many_paths when the
+//	                    path decides
+//	maps/patterns.map   the same for "*.suffix" and "*"
+//	maps/paths.map      host + path + "/" → section, longest prefix first
 package haproxy
 
 import (
@@ -42,6 +43,7 @@ func Render(t routing.Table) (bundle.Bundle, error) {
 	files := append([]bundle.File{
 		{Path: MainFile, Data: main},
 		{Path: "maps/hosts.map", Data: m.hosts},
+		{Path: "maps/patterns.map", Data: m.patterns},
 		{Path: "maps/paths.map", Data: m.paths},
 	}, pages...)
 	if t.Base.ProxyProtocol {

@@ -47,13 +47,14 @@ func (l *Lab) cutNode(ctx context.Context) error {
 // updateApps updates an application of each environment in both orders.
 func (l *Lab) updateApps(ctx context.Context) error {
 	for i, order := range []string{"stop-first", "start-first"} {
-		for _, e := range l.layout.Envs {
-			l.say("  updating shop-%s_web with %s", e.Name, order)
+		l.say("  updating the web application of every environment with %s", order)
+		err := l.inAll(ctx, func(ctx context.Context, e Env) error {
 			_, err := l.Swarm.Manager().Docker(ctx, "service", "update", "--quiet", "--no-resolve-image",
 				"--update-order", order, "--env-add", fmt.Sprintf("VERSION=%d", i+2), "shop-"+e.Name+"_web")
-			if err != nil {
-				return err
-			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -109,10 +109,8 @@ func (l *Lab) withoutCore(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, e := range l.layout.Envs {
-		if err := l.followTasks(ctx, e); err != nil {
-			return err
-		}
+	if err := l.inAll(ctx, l.followTasks); err != nil {
+		return err
 	}
 	for _, e := range l.layout.Envs {
 		n := l.Swarm.Nodes[e.Proxies[1]]

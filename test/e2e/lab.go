@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"interlock/test/swarm"
 )
 
@@ -151,4 +153,13 @@ func (l *Lab) until(ctx context.Context, limit time.Duration, what string, done 
 		return fmt.Errorf("%s, within %s: %w", what, limit, err)
 	}
 	return nil
+}
+
+// inAll does the same in all environments at once.
+func (l *Lab) inAll(ctx context.Context, do func(context.Context, Env) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range l.layout.Envs {
+		group.Go(func() error { return do(ctx, e) })
+	}
+	return group.Wait()
 }

@@ -51,9 +51,15 @@ type Output struct {
 	// State is the next state. It must be stored before Table is published.
 	State State
 	// Present are the services whose present labels are in Table, by id, with
-	// those labels: what becomes last known good when Table is confirmed.
+	// those labels: what becomes last known good when Table is confirmed. Labels
+	// with more than MaxRemembered bytes are not in it.
 	Present map[string]Labels
 }
+
+// MaxRemembered bounds the labels of one service that become last known good,
+// in bytes: a handful of services with 64 kB each would fill the cluster's
+// stored state, and then nobody's structure could be published.
+const MaxRemembered = 8 << 10
 
 // Loss is a host and path that a service asked for in vain, and why.
 type Loss struct {

@@ -176,7 +176,9 @@ func (c *compiler) output() Output {
 	for _, s := range c.services {
 		lost = append(lost, c.tell(s)...)
 		if s.draft.grants() && !s.draft.held {
-			present[s.ID] = Labels{Digest: s.digest, Labels: routingLabels(s.Labels)}
+			if labels := routingLabels(s.Labels); text(labels) <= MaxRemembered {
+				present[s.ID] = Labels{Digest: s.digest, Labels: labels}
+			}
 		}
 		for _, p := range s.problems {
 			all = append(all, c.named(s, p))
@@ -228,6 +230,14 @@ func routingLabels(labels map[string]string) map[string]string {
 		}
 	}
 	return out
+}
+
+func text(labels map[string]string) int {
+	size := 0
+	for name, value := range labels {
+		size += len(name) + len(value)
+	}
+	return size
 }
 
 // sorted orders problems for people, without repetitions.

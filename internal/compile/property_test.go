@@ -256,6 +256,21 @@ func TestStoredState(t *testing.T) {
 	})
 }
 
+// TestRememberedLabelsAreBounded: a service with large labels is served and has
+// no last known good, so that it can't fill what the cluster stores.
+func TestRememberedLabelsAreBounded(t *testing.T) {
+	for padding, remembered := range map[int]bool{4 << 10: true, 60 << 10: false} {
+		s := swarm.Service{ID: "s", Name: "s", Networks: []string{"n"}, Labels: map[string]string{
+			"com.docker.lb.hosts": "a.example.com", "com.docker.lb.port": "80",
+			"com.docker.lb.routes.x.hosts": strings.Repeat("x", padding),
+		}}
+		out := compile.Compile(compile.Input{Admitted: []swarm.Service{s}, Networks: []swarm.Network{{ID: "n", Name: "n"}}, ProxyNetworks: []string{"n"}})
+		if _, ok := out.Present["s"]; ok != remembered || len(out.Table.Routes) != 1 {
+			t.Errorf("%d bytes: remembered is %v, %d routes", padding, ok, len(out.Table.Routes))
+		}
+	}
+}
+
 // TestHostsOfOneServiceAreBounded: a thousand refused hosts fill no report.
 func TestHostsOfOneServiceAreBounded(t *testing.T) {
 	var hosts []string

@@ -154,6 +154,9 @@ func (c *compiler) conflict(s *service, a ask) routing.Problem {
 	case holder.Host != a.host:
 		return problem(problems.HostConflict, name,
 			fmt.Sprintf("%s is below %s, which %s holds", what, holder.Host, policy.OwnerInWords(holder.Owner)), hint)
+	case holder.Owner == s.Owner() && c.cluster.Policy.HostSharing != policy.SharingNever:
+		return problem(problems.HostConflict, name,
+			fmt.Sprintf("%s is held by %s%s; a service of another collection does not share it", what, policy.OwnerInWords(holder.Owner), ofCollection(holder)), hint)
 	case holder.Owner == s.Owner():
 		return problem(problems.HostConflict, name,
 			fmt.Sprintf("%s is held by another service of %s, and this cluster shares no hosts", what, policy.OwnerInWords(holder.Owner)), hint)

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -201,8 +202,9 @@ func (a *admission) output() Output {
 	return Output{Admitted: a.admitted, Holding: a.holding, Problems: a.problems, Homes: a.boundHomes()}
 }
 
-// boundHomes forgets owners that are gone once there are more homes than
-// MaxHomes, in order of their names; never while the services are in doubt.
+// boundHomes forgets owners once there are more homes than MaxHomes, those that
+// are gone in order of their names, or more text than MaxHomesText; never while
+// the services are in doubt.
 func (a *admission) boundHomes() Homes {
 	if a.doubt {
 		return a.homes
@@ -215,7 +217,41 @@ func (a *admission) boundHomes() Homes {
 			delete(a.homes, owner)
 		}
 	}
+	a.shareHomes()
 	return a.homes
+}
+
+// shareHomes gives every collection an equal share of MaxHomesText: who fills it
+// costs its own collection the memory of where its stacks are at home, those
+// that are gone first.
+func (a *admission) shareHomes() {
+	size := func(owner string) int { return len(owner) + len(a.homes[owner]) }
+	used := map[string]int{}
+	for owner, collection := range a.homes {
+		used[collection] += size(owner)
+	}
+	share := fairShare(slices.Collect(maps.Values(used)), MaxHomesText)
+	for _, present := range []bool{false, true} {
+		for _, owner := range slices.Sorted(maps.Keys(a.homes)) {
+			if collection := a.homes[owner]; used[collection] > share && a.present[owner] == present {
+				used[collection] -= size(owner)
+				delete(a.homes, owner)
+			}
+		}
+	}
+}
+
+// fairShare is how much each may use so that all together use at most total:
+// who uses less leaves the rest to the others.
+func fairShare(uses []int, total int) int {
+	slices.Sort(uses)
+	for i, use := range uses {
+		if share := total / (len(uses) - i); use > share {
+			return share
+		}
+		total -= use
+	}
+	return math.MaxInt
 }
 
 // asksForRouting says whether s has any routing label.

@@ -12,6 +12,12 @@ import (
 // asks for them; those idle longest go first.
 const MaxIdleClaims = 256
 
+// MaxIdleText bounds the names in all idle claims of a cluster, in bytes: they
+// are part of its stored state, which a single service with ever new labels
+// could otherwise fill, and then nobody's structure could be published. Where
+// there is more, every owner keeps an equal share.
+const MaxIdleText = 96 << 10
+
 // Ask is one service's wish for a host and path. Host and path are in normal
 // form; Created is the service's.
 type Ask struct {
@@ -154,7 +160,7 @@ func (b *book) inTheWay(here []*entry, a Ask) *entry {
 	}
 	for _, e := range here {
 		c := e.Claim
-		if c.Owner == a.Owner && !b.askingHost[[2]string{c.Host, c.Service}] {
+		if sameOwner(c, a) && !b.askingHost[[2]string{c.Host, c.Service}] {
 			c.Service = a.Service // its service is gone: the owner's next one follows
 		}
 		if !mayShare(b.policy, c, a) || c.Path == a.Path && c.Owner != a.Owner {
@@ -199,12 +205,40 @@ func (b *book) claims() []Claim {
 			}
 		}
 	}
-	for _, list := range idle {
-		slices.SortFunc(list, func(x, y Claim) int { return cmp.Or(cmp.Compare(x.Idle, y.Idle), byPlace(x, y)) })
-		all = append(all, list[:min(len(list), MaxIdleClaims)]...)
-	}
+	all = append(all, boundIdle(idle)...)
 	slices.SortFunc(all, byPlace)
 	return all
+}
+
+// boundIdle are the idle claims by owner within their bounds.
+func boundIdle(idle map[string][]Claim) []Claim {
+	var sizes []int
+	for owner, list := range idle {
+		slices.SortFunc(list, func(x, y Claim) int { return cmp.Or(cmp.Compare(x.Idle, y.Idle), byPlace(x, y)) })
+		idle[owner] = list[:min(len(list), MaxIdleClaims)]
+		size := 0
+		for _, c := range idle[owner] {
+			size += c.text()
+		}
+		sizes = append(sizes, size)
+	}
+	share := fairShare(sizes, MaxIdleText)
+	var kept []Claim
+	for _, list := range idle {
+		room := share
+		for _, c := range list {
+			if room -= c.text(); room < 0 {
+				break
+			}
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// text is the size of the names in c, in bytes.
+func (c Claim) text() int {
+	return len(c.Host) + len(c.Path) + len(c.Owner) + len(c.Collection) + len(c.Service)
 }
 
 func byPlace(x, y Claim) int {

@@ -40,7 +40,7 @@ func (a *admission) refuse(c config.Cluster, s swarm.Service, collection string)
 	if home := a.homes[s.Owner()]; !a.original && !atHome(c, collection, home) {
 		return no(stageHome, swarm.CollectionLabel, wrongHome(c, s, collection, home))
 	}
-	if !inBounds(s) || !matchesAny(c.Policy.Stacks, s.Stack()) {
+	if !inBounds(s) || poses(s) || !matchesAny(c.Policy.Stacks, s.Stack()) {
 		return no(stageStack, swarm.StackLabel, wrongStack(c, s))
 	}
 	if node := a.strayNode(s, collection); node != "" {
@@ -169,6 +169,10 @@ func wrongStack(c config.Cluster, s swarm.Service) routing.Problem {
 		return problems.New(problems.NotAdmittedStack,
 			fmt.Sprintf("the name of the stack or of the collection is longer than %d characters", maxName),
 			"use a shorter name")
+	}
+	if poses(s) {
+		return problems.New(problems.NotAdmittedStack, fmt.Sprintf("%q is not the name of a stack", clip(s.Stack())),
+			"remove the label "+swarm.StackLabel)
 	}
 	return problems.New(problems.NotAdmittedStack,
 		fmt.Sprintf("%s may not enter cluster %q, which takes stacks named %s",

@@ -79,11 +79,23 @@ const (
 func mayShare(p config.Policy, c Claim, a Ask) bool {
 	switch p.HostSharing {
 	case SharingCollection:
-		return c.Owner == a.Owner || c.Collection != "" && c.Collection == a.Collection
+		return sameOwner(c, a) || c.Collection != "" && c.Collection == a.Collection
 	case SharingNever:
 		return c.Owner == a.Owner && c.Service == a.Service
 	}
-	return c.Owner == a.Owner
+	return sameOwner(c, a)
+}
+
+// sameOwner says whether an asker is of the owner that holds c. The name of a
+// stack alone proves nothing: anybody may write it on a service, whereas
+// something may pin the collection. So the two collections must be of one
+// branch, unless the claim is this very service's, which has moved.
+func sameOwner(c Claim, a Ask) bool {
+	return c.Owner == a.Owner && (c.Service == a.Service || oneBranch(c.Collection, a.Collection))
+}
+
+func oneBranch(x, y string) bool {
+	return x == "" || y == "" || swarm.InCollection(x, y) || swarm.InCollection(y, x)
 }
 
 // inBounds says whether an owner's and a collection's names are short enough
@@ -91,6 +103,12 @@ func mayShare(p config.Policy, c Claim, a Ask) bool {
 func inBounds(s swarm.Service) bool {
 	return len(s.Owner()) <= maxName && len(s.Collection()) <= maxName
 }
+
+// poses says whether the label of a stack's name reads as a service that has no
+// stack (see swarm.Service.Owner). Docker gives no stack such a name.
+func poses(s swarm.Service) bool { return strings.HasPrefix(s.Stack(), servicePrefix) }
+
+const servicePrefix = "service:"
 
 // maxName bounds the names that are remembered, in bytes.
 const maxName = 256

@@ -26,6 +26,10 @@ type Input struct {
 // MaxHomes bounds what is remembered of owners that are gone.
 const MaxHomes = 5000
 
+// MaxHomesText bounds the names in Homes, in bytes: they are stored as one
+// object of at most 250 kB.
+const MaxHomesText = 200_000
+
 // Output of Admit. Admitted is by cluster name, services sorted by id; a
 // cluster that can't be used is not in it. Problems name the cluster they
 // concern, "" where they concern none in particular. Homes is Input's with new

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,5 +135,97 @@ func TestHomesAreBounded(t *testing.T) {
 	in.Snapshot.Doubt.Services = true
 	if out := policy.Admit(in); len(out.Homes) != len(homes) {
 		t.Errorf("%d of %d homes are kept in doubt", len(out.Homes), len(homes))
+	}
+}
+
+// TestNameOfAStackIsNoProof: who writes another's stack on a service gets
+// neither its hosts nor a part of its pool, unless the collection agrees.
+func TestNameOfAStackIsNoProof(t *testing.T) {
+	ask := func(service, collection, path string) policy.Ask {
+		return policy.Ask{Host: "h", Path: path, Owner: "shop", Service: service, Collection: collection, Created: start}
+	}
+	for _, sharing := range []string{"", policy.SharingCollection} {
+		p := config.Policy{ClaimHold: time.Hour, HostSharing: sharing}
+		for collection, granted := range map[string]bool{"/dev/a": true, "/dev": true, "/dev/a/x": true, "/dev/b": false, "/dev/ab": false} {
+			for _, asks := range [][]policy.Ask{
+				{ask("s", "/dev/a", "/"), ask("other", collection, "/")},
+				{ask("s", "/dev/a", "/"), ask("other", collection, "/longer")},
+				{ask("other", collection, "/")}, // s is gone for now
+			} {
+				held, _ := policy.Settle(p, nil, []policy.Ask{ask("s", "/dev/a", "/")}, 0)
+				_, conflicts := policy.Settle(p, held, asks, time.Second)
+				if got := conflicts[len(conflicts)-1] == nil; got != granted {
+					t.Errorf("sharing %q: %s at %s: granted is %v", sharing, collection, asks[len(asks)-1].Path, got)
+				}
+			}
+		}
+		held, _ := policy.Settle(p, nil, []policy.Ask{ask("s", "/dev/a", "/")}, 0)
+		if _, conflicts := policy.Settle(p, held, []policy.Ask{ask("s", "/dev/b", "/")}, 0); conflicts[0] != nil {
+			t.Errorf("sharing %q: a service that moved lost its own host", sharing)
+		}
+	}
+}
+
+// TestStackPosesAsService: "service:web" is the owner of a service web without
+// a stack, and no stack's name.
+func TestStackPosesAsService(t *testing.T) {
+	s := swarm.Service{ID: "x", Name: "x", Labels: map[string]string{swarm.StackLabel: "service:web", "com.docker.lb.hosts": "h"}}
+	out := policy.Admit(policy.Input{
+		Snapshot: swarm.Snapshot{Services: []swarm.Service{s}},
+		Clusters: []config.Cluster{{Policy: config.Policy{Unlabelled: true}}},
+	})
+	if len(out.Admitted[""]) != 0 || len(out.Problems) != 1 || out.Problems[0].Label != swarm.StackLabel {
+		t.Errorf("admitted %v, problems %v", out.Admitted, out.Problems)
+	}
+}
+
+// TestIdleTextIsBounded: one who claims under ever new names of stacks fills
+// the cluster's state with no more than its bound, and pushes nobody out.
+func TestIdleTextIsBounded(t *testing.T) {
+	p := config.Policy{ClaimHold: time.Hour}
+	held, _ := policy.Settle(p, nil, []policy.Ask{asker("quiet", "quiet.example.com", "/", 1)}, 0)
+	for stack := range 40 {
+		var asks []policy.Ask
+		for i := range 64 {
+			asks = append(asks, policy.Ask{
+				Host: fmt.Sprintf("%d.%d.%s", i, stack, strings.Repeat("h", 200)), Path: "/" + strings.Repeat("p", 1000),
+				Owner: fmt.Sprint(stack), Service: "loud", Created: start,
+			})
+		}
+		held, _ = policy.Settle(p, held, asks, time.Second)
+	}
+	held, _ = policy.Settle(p, held, nil, time.Second)
+	size := 0
+	for _, c := range held {
+		size += len(c.Host) + len(c.Path)
+	}
+	if size > policy.MaxIdleText || size < policy.MaxIdleText/2 {
+		t.Errorf("%d bytes of idle claims are kept", size)
+	}
+	if !slices.ContainsFunc(held, func(c policy.Claim) bool { return c.Owner == "quiet" }) {
+		t.Error("the claim of another owner was pushed out")
+	}
+}
+
+// TestTextOfHomesIsBounded: names of stacks in one collection don't push out
+// what is known of another, also while their services exist.
+func TestTextOfHomesIsBounded(t *testing.T) {
+	for _, exist := range []bool{true, false} {
+		homes, in := policy.Homes{"shop": "/prod"}, policy.Input{}
+		for i := range 2000 {
+			stack := fmt.Sprintf("%d%s", i, strings.Repeat("x", 240))
+			homes[stack] = "/dev"
+			if exist {
+				in.Snapshot.Services = append(in.Snapshot.Services, swarm.Service{ID: stack, Labels: map[string]string{swarm.StackLabel: stack}})
+			}
+		}
+		in.Homes = homes
+		out, size := policy.Admit(in).Homes, 0
+		for owner, collection := range out {
+			size += len(owner) + len(collection)
+		}
+		if size > policy.MaxHomesText || size < policy.MaxHomesText/2 || out["shop"] != "/prod" {
+			t.Errorf("%d bytes of homes are kept, shop's is %q", size, out["shop"])
+		}
 	}
 }

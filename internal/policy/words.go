@@ -12,7 +12,7 @@ import (
 
 // OwnerInWords names an owner (swarm.Service.Owner) in a sentence.
 func OwnerInWords(owner string) string {
-	if name, ok := strings.CutPrefix(owner, "service:"); ok {
+	if name, ok := strings.CutPrefix(owner, servicePrefix); ok {
 		return fmt.Sprintf("service %q", clip(name))
 	}
 	return fmt.Sprintf("stack %q", clip(owner))

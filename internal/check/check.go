@@ -6,6 +6,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -48,7 +49,7 @@ type Route struct {
 // files found. Without any cluster, as when config.toml can't be read, only the
 // files' own mistakes are told.
 func Run(p stackfile.Project, found []routing.Problem, clusters []config.Cluster) Report {
-	r := &run{project: p, byID: p.ByID(), seen: map[routing.Problem]bool{}}
+	r := &run{project: p, byID: p.ByID(), byName: byDeployedName(p), seen: map[routing.Problem]bool{}}
 	var out compile.AllOutput
 	if len(clusters) > 0 {
 		out = compile.All(compile.AllInput{Snapshot: p.Snapshot(ownNetworks(clusters)...), Clusters: clusters})
@@ -84,7 +85,11 @@ func Assumed(p stackfile.Project) []config.Cluster {
 	for i, name := range slices.Compact(names) {
 		fmt.Fprintf(&text, "[Extensions.c%d]\nServiceCluster = %q\nPublishedPort = 0\n", i, name)
 	}
-	return config.Parse([]byte(text.String()), "").Clusters
+	clusters := config.Parse([]byte(text.String()), "").Clusters
+	for i := range clusters {
+		clusters[i].Policy.MaxRoutes = math.MaxInt // of all files together, which need not share one cluster
+	}
+	return clusters
 }
 
 // ownNetworks are the networks that the clusters' proxies join for certain:
@@ -104,6 +109,7 @@ func ownNetworks(clusters []config.Cluster) []string {
 type run struct {
 	project stackfile.Project
 	byID    map[string]stackfile.Service
+	byName  map[string]stackfile.Service
 	seen    map[routing.Problem]bool
 	out     Report
 }
@@ -122,12 +128,22 @@ func (r *run) add(ps ...routing.Problem) {
 
 // place gives a problem of the compiler's the file, line and key of its service.
 func (r *run) place(p routing.Problem) routing.Problem {
-	for _, s := range r.project.Services {
-		if s.DeployedName() == p.Service && !s.Refused {
-			return at(s, p)
-		}
+	if s, ok := r.byName[p.Service]; ok {
+		return at(s, p)
 	}
 	return p
+}
+
+// byDeployedName are the services that would be deployed; of two with one name
+// the first.
+func byDeployedName(p stackfile.Project) map[string]stackfile.Service {
+	out := make(map[string]stackfile.Service, len(p.Services))
+	for _, s := range p.Services {
+		if _, taken := out[s.DeployedName()]; !taken && !s.Refused {
+			out[s.DeployedName()] = s
+		}
+	}
+	return out
 }
 
 func at(s stackfile.Service, p routing.Problem) routing.Problem {
@@ -160,25 +176,22 @@ func (r *run) explained(p routing.Problem) bool {
 // silentFiles says of each file without any service that asks for routing that
 // it has none, where nothing else is said of it.
 func (r *run) silentFiles() {
-	for _, file := range r.files() {
-		speaks := slices.ContainsFunc(r.project.Services, func(s stackfile.Service) bool {
-			spec, _ := label.Parse(s.Labels)
-			return s.File == file && (spec.Registers || s.Refused)
-		})
-		if !speaks && !slices.ContainsFunc(r.out.Problems, func(p routing.Problem) bool { return p.File == file }) {
+	spoken := map[string]bool{}
+	for _, p := range r.out.Problems {
+		spoken[p.File] = true
+	}
+	for _, s := range r.project.Services {
+		spec, _ := label.Parse(s.Labels)
+		spoken[s.File] = spoken[s.File] || spec.Registers || s.Refused
+	}
+	for _, s := range r.project.Services {
+		if !spoken[s.File] {
+			spoken[s.File] = true
 			p := problems.New(problems.StackfileDeployMissing, "no service of the file asks for routing", "add com.docker.lb.hosts and com.docker.lb.port to deploy: labels: of a service")
-			p.File, p.Line = file, 1
+			p.File, p.Line = s.File, 1
 			r.add(p)
 		}
 	}
-}
-
-func (r *run) files() []string {
-	var out []string
-	for _, s := range r.project.Services {
-		out = append(out, s.File)
-	}
-	return slices.Compact(out)
 }
 
 func (r *run) routes(cluster string, t routing.Table) {

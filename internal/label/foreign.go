@@ -111,6 +111,10 @@ func nearMiss(name string) (routing.Problem, bool) {
 	if name == "com.docker.network" {
 		return problems.New(problems.LabelNetworkPrefix, "com.docker.network has no effect here", "write "+Prefix+"network"), true
 	}
+	if short, ok := joined(name); ok {
+		return problems.New(problems.LabelMisspelt, quote(name)+" is not a label of Interlock's, though close to one",
+			"did you mean "+Prefix+short+"?"), true
+	}
 	dot := strings.LastIndexByte(name, '.')
 	if len(name) > maxExcerpt || dot < 0 || underPrefix(name) || byName[name[dot+1:]] == nil {
 		return routing.Problem{}, false
@@ -121,6 +125,17 @@ func nearMiss(name string) (routing.Problem, bool) {
 	}
 	return problems.New(problems.LabelMisspelt, quote(name)+" is not a label of Interlock's, though close to one",
 		"did you mean "+Prefix+name[dot+1:]+"?"), true
+}
+
+// joined reads "com.docker.lb_hosts", "com.docker.lb-hosts" and
+// "com.docker.lbhosts".
+func joined(name string) (short string, ok bool) {
+	const stem = "com.docker.lb"
+	if len(name) <= len(stem) || len(name) > maxExcerpt || !strings.EqualFold(name[:len(stem)], stem) {
+		return "", false
+	}
+	short = strings.ToLower(strings.TrimLeft(name[len(stem):], "_-:/ "))
+	return short, name[len(stem)] != '.' && byName[short] != nil
 }
 
 // Misplaced finds routing labels among a service's container labels, where

@@ -146,9 +146,12 @@ func (r *row) whenEmpty() routing.Problem {
 func later(name, value, example, doc string) row {
 	return row{name: name, value: value, example: example, doc: doc, later: true, empty: emptyParsed,
 		parse: func(string, *Spec) []routing.Problem {
-			return one(problems.LabelUnsupported, name+" is not served by this version; the service is routed as if it were absent", "")
+			return one(problems.LabelUnsupported, name+" is not served by this version; the service is routed as if it were absent", withoutIt)
 		}}
 }
+
+// withoutIt is the hint for labels that this version leaves aside.
+const withoutIt = "remove it, or use a version that serves it"
 
 // refused is a label without which the service must not be served.
 func refused(name, value, example, doc string) row {

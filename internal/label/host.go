@@ -103,8 +103,10 @@ func hostMistake(v string) (why, hint string) {
 		return "it is empty", "remove the comma too many"
 	case len(v) > 4*maxName:
 		return fmt.Sprintf("it is longer than %d bytes", maxName), "shorten it"
+	case strings.ContainsAny(v, "\r\n"):
+		return "it contains a line break", "write the names on one line, separated by commas"
 	case strings.ContainsFunc(v, isControl):
-		return "it contains a line break or an invisible character", "write plain letters; separate names by commas"
+		return "it contains an invisible character", "write plain letters; separate names by commas"
 	case scheme.MatchString(v):
 		return "it has a scheme", "write only the name: " + nameWithin(v)
 	case strings.Contains(v, "@"):

@@ -9,6 +9,7 @@
 package label
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,13 +135,24 @@ func parseOne(name, value string, s *Spec) []routing.Problem {
 	if strings.TrimSpace(value) == "" && r.empty != emptyParsed {
 		return about(name, r.whenEmpty())
 	}
-	return about(name, r.parse(value, s)...)
+	found := r.parse(value, s)
+	if inQuotes(value) && problems.Errors(found) {
+		found[0].Hint = "write the value without quotes: in a list of name=value they belong to it"
+	}
+	return about(name, found...)
+}
+
+// inQuotes says whether a value begins and ends with a quote, as in the list
+// item com.docker.lb.port="80".
+func inQuotes(value string) bool {
+	v := trim(value)
+	return len(v) > 2 && len(v) <= maxName && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0] && strings.Count(v, v[:1]) == 2
 }
 
 // about names the label that problems concern.
 func about(name string, ps ...routing.Problem) []routing.Problem {
 	for i := range ps {
-		ps[i].Label = safeName(name)
+		ps[i].Label = SafeName(name)
 	}
 	return ps
 }
@@ -152,14 +164,29 @@ func unknown(name string) routing.Problem {
 		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label: its letters differ in case or hold an invisible character", quote(name)),
 			"write "+Prefix+short)
 	}
-	if near := spell.Nearest(short, known()); near != "" {
+	if near := cmp.Or(spell.Nearest(short, known()), partOf(short)); near != "" {
 		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label", quote(name)), "did you mean "+Prefix+near+"?")
 	}
 	if inFamily(name[len(Prefix):]) {
-		return problems.New(problems.LabelUnsupported, fmt.Sprintf("%s is not served by this version; the service is routed as if it were absent", quote(name)), "")
+		return problems.New(problems.LabelUnsupported, fmt.Sprintf("%s is not served by this version; the service is routed as if it were absent", quote(name)), withoutIt)
 	}
 	return problems.New(problems.LabelUnknown, fmt.Sprintf("%s is not a label", quote(name)),
 		"remove it; there are no labels for raw configuration")
+}
+
+// partOf is the only known label that begins or ends with the given words:
+// service_cluster for "cluster". Where there are several, it is none.
+func partOf(short string) string {
+	found := ""
+	for _, name := range known() {
+		if len(short) > 2 && (strings.HasPrefix(name, short+"_") || strings.HasSuffix(name, "_"+short)) {
+			if found != "" {
+				return ""
+			}
+			found = name
+		}
+	}
+	return found
 }
 
 // combine checks what only all labels together show, and folds them. before is

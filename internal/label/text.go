@@ -28,9 +28,9 @@ func quote(s string) string {
 	return strconv.QuoteToASCII(s[:cut]) + "..."
 }
 
-// safeName is a label's name as problems carry it: itself, or its quoted
+// SafeName is a label's name as problems carry it: itself, or its quoted
 // excerpt when it holds anything but printable ASCII or is too long.
-func safeName(name string) string {
+func SafeName(name string) string {
 	if q := strconv.QuoteToASCII(name); len(name) <= 2*maxExcerpt && q[1:len(q)-1] == name {
 		return name
 	}

@@ -197,7 +197,7 @@ var parseKnownAlgorithm = choice(map[string]func(*Spec){
 
 func parseAlgorithm(value string, s *Spec) []routing.Problem {
 	if trim(value) == "random" {
-		return one(problems.LabelUnsupported, "algorithm random is not served by this version; round_robin is used", "")
+		return one(problems.LabelUnsupported, "algorithm random is not served by this version; round_robin is used", "write one that is served: round_robin, least_conn or ip_hash")
 	}
 	return parseKnownAlgorithm(value, s)
 }

@@ -15,6 +15,8 @@ const (
 	StackfilePublishedPort     = "stackfile-published-port"
 	StackfileDeployMissing     = "stackfile-deploy-missing"
 	StackfileLabelWithoutValue = "stackfile-label-without-value"
+	StackfileDocuments         = "stackfile-documents"
+	StackfileObject            = "stackfile-object"
 )
 
 func stackfileEntries() []Entry {
@@ -63,5 +65,13 @@ func stackfileEntries() []Entry {
 			"A label in a list has no value. Docker takes it as empty.",
 			"labels:\n  - com.docker.lb.hosts",
 			"Write `com.docker.lb.hosts=app.example.com`."},
+		{StackfileDocuments, routing.Warning,
+			"The file has several YAML documents. Docker reads the first and ignores the others without a word.",
+			"services:\n  web: …\n---\nservices:\n  api: …",
+			"Make each document a file of its own."},
+		{StackfileObject, routing.Error,
+			"A secret or config that the service uses is not declared in the file. `docker stack deploy` refuses it.",
+			"services:\n  web:\n    secrets: [key]   # no secrets: at the end",
+			"Declare it under the file's `secrets:` or `configs:`, with `external: true` where it exists already."},
 	}
 }

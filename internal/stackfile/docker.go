@@ -18,6 +18,7 @@ import (
 
 	"interlock/internal/label"
 	"interlock/internal/problems"
+	"interlock/internal/spell"
 )
 
 // judge has Docker's own loader read the repaired tree.
@@ -94,6 +95,24 @@ func stringKeys(v any) any {
 // pathInWords finds where in the file an error of Docker's is about.
 var pathInWords = regexp.MustCompile(`\b(?:services|networks|volumes|secrets|configs)(?:\.[A-Za-z0-9_.-]+)?`)
 
+// notAllowed finds a key that Docker's schema does not know.
+var notAllowed = regexp.MustCompile(`^(.*): additional property '(.*)' is not allowed`)
+
+// schemaKeys are keys that are often misspelt, by where they stand.
+var schemaKeys = []string{"services", "networks", "secrets", "configs", "volumes", "version", "deploy", "labels", "image", "ports", "environment", "replicas", "placement", "command"}
+
+// unknownKey reports such a key with its own line.
+func (p *parser) unknownKey(root *yaml.Node, path, key, service string) {
+	at, hint := key, "remove it"
+	if path != "(root)" {
+		at = path + "." + key
+	}
+	if near := spell.Nearest(key, schemaKeys); near != "" && near != key {
+		hint = "did you mean " + near + "?"
+	}
+	p.refuse(lineAt(root, at), service, "", problems.New(problems.StackfileRefused, fmt.Sprintf("docker stack deploy refuses the file: it knows no %s there", quote(key)), hint))
+}
+
 func (p *parser) refusal(root *yaml.Node, err error) {
 	line, service := 1, ""
 	if at := pathInWords.FindString(err.Error()); at != "" {
@@ -101,6 +120,10 @@ func (p *parser) refusal(root *yaml.Node, err error) {
 		if steps := strings.SplitN(at, ".", 3); steps[0] == "services" && len(steps) > 1 {
 			service = steps[1]
 		}
+	}
+	if m := notAllowed.FindStringSubmatch(firstLine(err)); m != nil {
+		p.unknownKey(root, m[1], m[2], service)
+		return
 	}
 	p.refuse(line, service, "", problems.New(problems.StackfileRefused, "docker stack deploy refuses the file: "+firstLine(err), "correct it, then check again"))
 }
@@ -144,10 +167,10 @@ func (p *parser) service(s *serviceNode) Service {
 		Labels: map[string]string{}, ContainerLabels: map[string]string{}, Replicas: 1,
 	}
 	for _, l := range s.labels {
-		out.lines[l.name] = l.line
+		out.lines[label.SafeName(l.name)] = l.line
 	}
 	for _, l := range s.container {
-		out.containerLines[l.name] = l.line
+		out.containerLines[label.SafeName(l.name)] = l.line
 	}
 	return out
 }
@@ -170,11 +193,30 @@ func (p *parser) build(cfg *types.Config) Project {
 		}
 		p.deployment(&s, declared)
 		s.Networks = p.networks(n, declared, cfg)
+		p.objects(n, declared, cfg)
 		p.publishedPort(s, declared)
 		project.Services = append(project.Services, s)
 	}
 	project.Networks = p.declaredNetworks(project.Services, cfg)
 	return project
+}
+
+// objects reports secrets and configs that the file does not declare: Docker's
+// loader lets them through, its deployment does not.
+func (p *parser) objects(n *serviceNode, declared types.ServiceConfig, cfg *types.Config) {
+	undeclared := func(kind, source string) {
+		p.refuse(n.line, n.name, "", problems.New(problems.StackfileObject, fmt.Sprintf("%s %s is not declared in the file", kind, quote(source)), "add it under "+kind+"s: at the end of the file"))
+	}
+	for _, s := range declared.Secrets {
+		if _, ok := cfg.Secrets[s.Source]; !ok {
+			undeclared("secret", s.Source)
+		}
+	}
+	for _, c := range declared.Configs {
+		if _, ok := cfg.Configs[c.Source]; !ok {
+			undeclared("config", c.Source)
+		}
+	}
 }
 
 func (p *parser) deployment(s *Service, declared types.ServiceConfig) {
@@ -185,6 +227,9 @@ func (p *parser) deployment(s *Service, declared types.ServiceConfig) {
 		s.Replicas = *declared.Deploy.Replicas
 	}
 	for _, port := range declared.Ports {
+		if port.Protocol != "" && port.Protocol != "tcp" {
+			continue
+		}
 		s.TargetPorts = append(s.TargetPorts, int(port.Target))
 	}
 	sort.Ints(s.TargetPorts)

@@ -3,6 +3,7 @@ package stackfile
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/compose/template"
@@ -133,11 +134,32 @@ func (p *parser) labels() {
 				p.listItem(s, list[i], seen)
 			}
 		}
+		p.dropEqual(s)
 	}
 }
 
+// dropEqual drops items that a list has twice, which were reported, so that
+// Docker's loader finds what is behind them.
+func (p *parser) dropEqual(s *serviceNode) {
+	for _, n := range []*yaml.Node{s.node, deployOf(s)} {
+		l, ok := child(n, "labels")
+		if list := resolveOr(l.value); ok && list.Kind == yaml.SequenceNode {
+			list.Content = slices.DeleteFunc(list.Content, func(item *yaml.Node) bool { return slices.Contains(p.equal, item) })
+		}
+	}
+}
+
+func deployOf(s *serviceNode) *yaml.Node {
+	d, _ := child(s.node, "deploy")
+	return resolveOr(d.value)
+}
+
 func (p *parser) labelValue(s *serviceNode, l *labelNode) {
-	if l.inList || l.node.Kind != yaml.ScalarNode {
+	if l.inList {
+		return
+	}
+	if l.node.Kind != yaml.ScalarNode {
+		p.noScalar(s, l)
 		return
 	}
 	switch l.node.Tag {
@@ -154,16 +176,90 @@ func (p *parser) labelValue(s *serviceNode, l *labelNode) {
 	}
 }
 
+// noScalar reports a label whose value is a list, which is repaired, or
+// a mapping, as unquoted {{…}} is.
+func (p *parser) noScalar(s *serviceNode, l *labelNode) {
+	if routingLabel(l.name) == "" {
+		return
+	}
+	var items []string
+	for _, item := range l.node.Content {
+		items = append(items, resolve(item).Value)
+	}
+	hint := "write one value, in quotes"
+	if l.node.Kind == yaml.SequenceNode {
+		hint = `write one value, its parts separated by commas: "` + clip(strings.Join(items, ",")) + `"`
+	}
+	p.refuse(l.line, s.name, l.name, problems.New(problems.StackfileRefused, "the value of a label must be text, not a list or a mapping", hint))
+	l.text = strings.Join(items, ",")
+	*l.node = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: l.text, Line: l.node.Line, Style: yaml.DoubleQuotedStyle}
+}
+
+// strays reports routing labels where they are neither a service's nor a
+// container's: on networks, in environment, in build.
+func (p *parser) strays(root *yaml.Node) {
+	known := map[*yaml.Node]bool{}
+	for _, s := range p.services {
+		for _, l := range slices.Concat(s.labels, s.container) {
+			known[l.node] = true
+		}
+	}
+	said := map[*yaml.Node]bool{}
+	for _, e := range pairs(root) {
+		if !strings.HasPrefix(e.key.Value, "x-") {
+			p.straysBelow(resolve(e.value), e.key.Value, known, said)
+		}
+	}
+}
+
+func (p *parser) straysBelow(n *yaml.Node, place string, known, said map[*yaml.Node]bool) {
+	if said[n] {
+		return
+	}
+	said[n] = true
+	stray := func(at *yaml.Node, name string) {
+		found := problems.New(problems.LabelMisplaced, "routing labels under "+clip(place)+" have no effect", "move them to deploy: labels: of the service")
+		found.Severity = routing.Warning // an image, say, may have labels for reasons of its own
+		p.add(at.Line, "", name, found)
+	}
+	for i, c := range n.Content {
+		value := resolve(c)
+		switch {
+		case n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Tag == "!!merge":
+			continue // what it adds is known, what it would add is overridden
+		case n.Kind == yaml.SequenceNode && !known[value] && routingLabel(value.Value) != "":
+			name, _, _ := strings.Cut(value.Value, "=")
+			stray(value, name)
+			return
+		case n.Kind == yaml.MappingNode && i%2 == 1 && !known[value] && routingLabel(n.Content[i-1].Value) != "":
+			stray(n.Content[i-1], n.Content[i-1].Value)
+			return
+		case n.Kind == yaml.MappingNode && i%2 == 1:
+			key := n.Content[i-1].Value
+			if key == "labels" {
+				key = place + ": labels"
+			}
+			p.straysBelow(value, key, known, said)
+		case n.Kind == yaml.SequenceNode:
+			p.straysBelow(value, place, known, said)
+		}
+	}
+}
+
 // listItem reports routing labels that a list has twice, or without a value.
 func (p *parser) listItem(s *serviceNode, l labelNode, seen map[string]int) {
 	if !l.inList || routingLabel(l.name) == "" {
 		return
 	}
-	if line, twice := seen[l.name]; twice {
+	if line, twice := seen[l.node.Value]; twice {
+		p.refuse(l.line, s.name, l.name, problems.New(problems.StackfileDuplicate,
+			fmt.Sprintf("the item is in the list twice, first in line %d, which Docker refuses", line), "keep one"))
+		p.equal = append(p.equal, l.node)
+	} else if line, twice := seen[l.name]; twice {
 		p.add(l.line, s.name, l.name, problems.New(problems.StackfileDuplicate,
 			fmt.Sprintf("the label is in the list twice, first in line %d; Docker takes the last", line), "keep one"))
 	}
-	seen[l.name] = l.line
+	seen[l.name], seen[l.node.Value] = l.line, l.line
 	if l.text == "" {
 		name, value, colon := strings.Cut(l.name, ":")
 		if value = strings.TrimSpace(value); !colon {

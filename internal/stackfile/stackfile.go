@@ -10,11 +10,16 @@
 package stackfile
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"interlock/routing"
 )
@@ -89,43 +94,61 @@ type Network struct {
 // names them all; when "", each is named after its file. The error says which
 // file can't be read; whatever is wrong inside a file is a problem.
 func Load(files []string, stack string, env func(string) (string, bool)) (Project, []routing.Problem, error) {
-	var p Project
-	var found []routing.Problem
+	parsed := make([]Project, len(files))
+	found := make([][]routing.Problem, len(files))
 	names := stackNames(files)
+	// Docker's loader prepares its schema anew for each file, which takes
+	// longer than reading the file: hence all processors.
+	errs := make([]error, len(files))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, file := range files {
-		data, err := readFile(file)
-		if err != nil {
-			return Project{}, nil, fmt.Errorf("read stack file: %w", err)
-		}
-		src := Source{File: file, Stack: stack, Data: data}
-		if stack == "" {
-			src.Stack = names[i]
-		}
-		parsed, ps := Parse(src, env)
-		p.add(parsed)
-		found = append(found, ps...)
+		g.Go(func() error {
+			var data []byte
+			if data, errs[i] = readFile(file); errs[i] == nil {
+				src := Source{File: file, Stack: cmp.Or(stack, names[i]), Data: data}
+				parsed[i], found[i] = Parse(src, env)
+			}
+			return nil
+		})
 	}
-	return p, found, nil
+	_ = g.Wait()
+	if err := cmp.Or(errs...); err != nil {
+		return Project{}, nil, fmt.Errorf("read stack file: %w", err)
+	}
+	return together(parsed), slices.Concat(found...), nil
 }
 
-func (p *Project) add(other Project) {
-	p.Services = append(p.Services, other.Services...)
-	for _, n := range other.Networks {
-		if !slices.ContainsFunc(p.Networks, func(m Network) bool { return m.Name == n.Name }) {
-			p.Networks = append(p.Networks, n)
+// together is one project with everything in it, each network once.
+func together(projects []Project) Project {
+	var out Project
+	seen := map[string]bool{}
+	for _, p := range projects {
+		out.Services = append(out.Services, p.Services...)
+		for _, n := range p.Networks {
+			if !seen[n.Name] {
+				seen[n.Name] = true
+				out.Networks = append(out.Networks, n)
+			}
 		}
 	}
+	return out
 }
 
 func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; name the files in it", name)
+	}
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() || info.Size() > MaxFile {
-		return nil, fmt.Errorf("%s is a directory or larger than %d bytes", name, MaxFile)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, MaxFile)
 	}
-	return os.ReadFile(name)
+	return data, err
 }
 
 // stackNames names each file's stack after the file: its base name without
@@ -159,11 +182,16 @@ func Parse(src Source, env func(string) (string, bool)) (Project, []routing.Prob
 	if !ok {
 		return Project{}, p.found
 	}
+	if p.tooManyKeys(root) {
+		return Project{}, p.found
+	}
 	p.duplicates(root)
+	p.secondDocument()
 	p.services = p.servicesOf(root)
 	p.variables(root)
 	p.placement()
 	p.labels()
+	p.strays(root)
 	cfg, ok := p.judge(root)
 	if !ok {
 		return Project{Services: p.salvage()}, p.sorted()

@@ -1,6 +1,7 @@
 package stackfile
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"regexp"
@@ -20,7 +21,8 @@ type parser struct {
 	env      func(string) (string, bool)
 	services []*serviceNode
 	found    []routing.Problem
-	refused  bool // Docker would not deploy the file
+	equal    []*yaml.Node // items that a list has twice, to be dropped
+	refused  bool         // Docker would not deploy the file
 }
 
 // serviceNode is a service in the YAML tree.
@@ -77,12 +79,56 @@ func (p *parser) tree() (*yaml.Node, bool) {
 	return resolve(doc.Content[0]), true
 }
 
+// maxPairs bounds the pairs of keys that a YAML decoder compares: it looks at
+// every two keys of a mapping. 15,000 keys in one mapping are within it.
+const maxPairs = 250_000_000
+
+// tooManyKeys refuses what would take minutes to read.
+func (p *parser) tooManyKeys(root *yaml.Node) bool {
+	work := 0
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.MappingNode {
+			keys := len(n.Content) / 2
+			work += keys * keys
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	if walk(root); work <= maxPairs {
+		return false
+	}
+	p.refuse(1, "", "", problems.New(problems.StackfileRefused, "the file has mappings with more keys than can be read in reasonable time", "split the file, or move what is repeated elsewhere"))
+	return true
+}
+
+// secondDocument says that Docker reads one document of a file only.
+func (p *parser) secondDocument() {
+	decoder := yaml.NewDecoder(bytes.NewReader(p.src.Data))
+	var doc yaml.Node
+	if decoder.Decode(&doc) != nil {
+		return
+	}
+	doc = yaml.Node{}
+	if decoder.Decode(&doc) == nil && doc.Kind == yaml.DocumentNode && doc.Content[0].Tag != "!!null" {
+		p.add(doc.Line, "", "", problems.New(problems.StackfileDocuments, "the file has a second document, which Docker does not read", "make it a file of its own"))
+	}
+}
+
 // resolve follows an alias.
 func resolve(n *yaml.Node) *yaml.Node {
 	for depth := 0; n.Kind == yaml.AliasNode && n.Alias != nil && depth < 8; depth++ {
 		n = n.Alias
 	}
 	return n
+}
+
+func resolveOr(n *yaml.Node) *yaml.Node {
+	if n == nil {
+		return &yaml.Node{}
+	}
+	return resolve(n)
 }
 
 // pair is one entry of a mapping.
@@ -172,7 +218,8 @@ func (p *parser) duplicates(n *yaml.Node) {
 
 func (p *parser) servicesOf(root *yaml.Node) []*serviceNode {
 	entry, ok := child(root, "services")
-	if !ok {
+	if e := resolveOr(entry.value); !ok || e.Kind == yaml.MappingNode && len(e.Content) == 0 {
+		p.add(1, "", "", problems.New(problems.StackfileDeployMissing, "the file has no services", "add services:"))
 		return nil
 	}
 	var out []*serviceNode

@@ -115,7 +115,7 @@ func (l *Lab) prepareBroken(ctx context.Context, kinds []kind) error {
 	dev := l.layout.Envs[0]
 	for _, k := range kinds {
 		err := l.until(ctx, 3*time.Minute, k.name+" before it is broken", func(ctx context.Context) error {
-			return l.answers(ctx, l.balancer(dev).String(), k.name+".dev.example.com", "/", 4)
+			return l.answers(ctx, dev, k.name+".dev.example.com", "/")
 		})
 		if err != nil {
 			return err

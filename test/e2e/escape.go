@@ -71,7 +71,7 @@ func (l *Lab) prepareEscape(ctx context.Context) error {
 		return err
 	}
 	return l.until(ctx, 2*time.Minute, "the stack at home", func(ctx context.Context) error {
-		return l.answers(ctx, l.balancer(l.env("dev")).String(), "moved.dev.example.com", "/", 4)
+		return l.answers(ctx, l.env("dev"), "moved.dev.example.com", "/")
 	})
 }
 
@@ -96,7 +96,7 @@ func (l *Lab) escapeAll(ctx context.Context) error {
 		return err
 	}
 	for _, e := range escapes {
-		status, body, err := l.ask(ctx, l.balancer(l.env("prod")).String(), e.host, "/")
+		status, body, err := l.ask(ctx, l.balancer(l.env("prod")), plain, e.host, "/")
 		if err != nil {
 			return err
 		}

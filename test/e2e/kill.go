@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -136,8 +138,12 @@ func (l *Lab) withoutCore(ctx context.Context) error {
 
 // healthy asks a proxy's health port at its node.
 func (l *Lab) healthy(ctx context.Context, e Env, node int) error {
-	address := fmt.Sprintf("%s:%d", l.Swarm.Nodes[node].Addr(), e.Health)
-	return l.answers(ctx, address, "health", "/", 1)
+	at := netip.AddrPortFrom(l.Swarm.Nodes[node].Addr(), e.Health)
+	status, body, err := l.ask(ctx, at, plain, "health", "/")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("health is answered with %d %s", status, body)
+	}
+	return err
 }
 
 // followTasks replaces the tasks of an application by as many others while no
@@ -156,7 +162,7 @@ func (l *Lab) converged(ctx context.Context) error {
 		return err
 	}
 	for _, t := range l.targets() {
-		if err := l.answers(ctx, t.Via.String(), t.Host, t.Path, 2); err != nil {
+		if err := l.answers(ctx, l.env(t.Env), t.Host, t.Path); err != nil {
 			return err
 		}
 	}

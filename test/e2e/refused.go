@@ -31,9 +31,9 @@ func (l *Lab) refuseBundle(ctx context.Context) error {
 			return err
 		}
 	}
-	dev := l.balancer(l.env("dev")).String()
+	dev := l.env("dev")
 	err := l.until(ctx, 2*time.Minute, "the rest of the change", func(ctx context.Context) error {
-		return l.answers(ctx, dev, innocent+".dev.example.com", "/", 4)
+		return l.answers(ctx, dev, innocent+".dev.example.com", "/")
 	})
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (l *Lab) refuseBundle(ctx context.Context) error {
 	if err := l.until(ctx, time.Minute, "one service in quarantine", l.quarantined); err != nil {
 		return err
 	}
-	status, _, err := l.ask(ctx, dev, poison+".dev.example.com", "/")
+	status, _, err := l.ask(ctx, l.balancer(dev), plain, poison+".dev.example.com", "/")
 	if err == nil && status != 503 {
 		err = fmt.Errorf("the refused service is answered with %d", status)
 	}

@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,15 +115,15 @@ func (l *Lab) variables(e Env) []string {
 	return v
 }
 
-// waitRoutes waits until core says that all is ready and every demonstration
-// host answers often enough that both proxies were asked.
+// waitRoutes waits until core says that all is ready and every proxy answers
+// every demonstration host.
 func (l *Lab) waitRoutes(ctx context.Context) error {
 	if err := l.until(ctx, 3*time.Minute, "status", l.ready); err != nil {
 		return err
 	}
 	for _, t := range l.targets() {
 		err := l.until(ctx, time.Minute, t.Env+" "+t.Host+t.Path, func(ctx context.Context) error {
-			return l.answers(ctx, t.Via.String(), t.Host, t.Path, 4)
+			return l.answers(ctx, l.env(t.Env), t.Host, t.Path)
 		})
 		if err != nil {
 			return err
@@ -159,39 +156,4 @@ func (l *Lab) ready(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// answers asks several times, each on a new connection, and wants 200 each time.
-func (l *Lab) answers(ctx context.Context, address, host, path string, times int) error {
-	for range times {
-		status, body, err := l.ask(ctx, address, host, path)
-		if err != nil {
-			return err
-		}
-		if status != http.StatusOK {
-			return fmt.Errorf("http://%s%s is answered with %d %s", host, path, status, body)
-		}
-	}
-	return nil
-}
-
-// ask makes one request on a new connection to address.
-func (l *Lab) ask(ctx context.Context, address, host, path string) (int, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", address)
-	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	res, err := transport.RoundTrip(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
-	return res.StatusCode, string(body), err
 }

@@ -105,6 +105,30 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+var makeTarget = regexp.MustCompile("(?m)(?:^|`)make ([a-z][a-z0-9-]*)")
+
+// TestMakeTargets: what documents tell to make can be made.
+func TestMakeTargets(t *testing.T) {
+	makefile := read(t, "../Makefile")
+	for _, b := range blocks(t) {
+		if b.kind == "" {
+			makeable(t, b.at, b.text, makefile)
+		}
+	}
+	for _, name := range documents(t) {
+		makeable(t, name, prose(read(t, name)), makefile)
+	}
+}
+
+func makeable(t *testing.T, at, text, makefile string) {
+	t.Helper()
+	for _, m := range makeTarget.FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(makefile, "\n"+m[1]+":") {
+			t.Errorf("%s: the Makefile has no target %s", at, m[1])
+		}
+	}
+}
+
 // TestLineLength: 80 columns, but for tables, code and what is generated.
 func TestLineLength(t *testing.T) {
 	for _, name := range written {
@@ -149,12 +173,13 @@ func blocks(t *testing.T) []block {
 		text := read(t, name)
 		for _, m := range fence.FindAllStringSubmatchIndex(text, -1) {
 			indent, words := text[m[2]:m[3]], strings.Fields(text[m[4]:m[5]])
-			if len(words) == 0 {
-				continue
+			kind := ""
+			if len(words) > 0 {
+				kind, words = words[0], words[1:]
 			}
 			line := strings.Count(text[:m[0]], "\n") + 1
 			body := strings.ReplaceAll("\n"+text[m[6]:m[7]], "\n"+indent, "\n")
-			out = append(out, block{at: name + ":" + strconv.Itoa(line), kind: words[0], words: words[1:], text: body[1:]})
+			out = append(out, block{at: name + ":" + strconv.Itoa(line), kind: kind, words: words, text: body[1:]})
 		}
 	}
 	return out

@@ -83,15 +83,19 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.Out.Host = x.host
 	h := p.Out.Header
 	for name := range h {
-		if !isPlainName(name) {
+		if !isPlainName(name) || strings.HasPrefix(name, "X-Forwarded-") {
 			delete(h, name)
 		}
+	}
+	if strings.Contains(strings.ToLower(h.Get("Upgrade")), "h2c") {
+		// It would open a tunnel past all rules.
+		h.Del("Upgrade")
+		h.Del("Connection")
 	}
 	h.Set("X-Real-Ip", x.client)
 	h.Set("X-Forwarded-For", x.client)
 	h.Set("X-Forwarded-Proto", "http")
 	h.Set("X-Forwarded-Host", x.host)
-	h.Del("X-Forwarded-Port")
 	h.Set("X-Request-Id", x.id)
 }
 

@@ -22,7 +22,7 @@ type kill struct {
 }
 
 // inFlight is how long a request may have been on its way to what ended.
-const inFlight = 15 * time.Second
+const inFlight = patience + 5*time.Second
 
 // containers are those of a service on a node, by full id.
 func containers(ctx context.Context, n *swarm.Node, service string) ([]string, error) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"interlock/test/load"
 )
@@ -29,6 +30,9 @@ func (l *Lab) sockets() []load.Target {
 	return all
 }
 
+// patience is a client's. An answer that a busy machine gives late is not lost.
+const patience = 30 * time.Second
+
 // rate is requests a second for each target and kind of request.
 const rate = 4
 
@@ -49,7 +53,7 @@ type traffic struct {
 func (l *Lab) startTraffic(ctx context.Context, step string, more ...load.Target) *traffic {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &traffic{record: load.NewRecord(step), stop: cancel, done: make(chan error, 1)}
-	g := &load.Generator{Targets: append(l.targets(), more...), Sockets: l.sockets(), Record: t.record}
+	g := &load.Generator{Targets: append(l.targets(), more...), Sockets: l.sockets(), Record: t.record, Timeout: patience}
 	go func() { t.done <- g.Run(ctx) }()
 	return t
 }

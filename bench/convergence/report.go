@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -111,7 +112,8 @@ func (r report) print(out io.Writer) {
 	fmt.Fprintf(out, "%d rounds on a Swarm of three nodes, %d proxies; %s.\n\n", r.Rounds, r.Proxies, r.Machine)
 	fmt.Fprintf(out, "%-52s %5s %8s %8s %8s %8s %8s\n", "ms", "n", "min", "p50", "p90", "p99", "max")
 	for _, m := range r.Measures {
-		fmt.Fprintf(out, "%s %5d %8.0f %8.0f %8.0f %8.0f %8.0f\n", padded(m.Name, 52), m.N, m.Min, m.P50, m.P90, m.P99, m.Max)
+		fmt.Fprintf(out, "%s %5d %8d %8d %8d %8d %8d\n", padded(m.Name, 52), m.N,
+			whole(m.Min), whole(m.P50), whole(m.P90), whole(m.P99), whole(m.Max))
 	}
 	fmt.Fprintf(out, "\n%d tasks left, %d of them answered after SIGTERM.\n", r.Left, r.Late)
 	for _, phase := range []string{grows, shrinks, replaces} {
@@ -121,6 +123,9 @@ func (r report) print(out io.Writer) {
 		fmt.Fprintln(out, "failed:", f)
 	}
 }
+
+// whole milliseconds, of which a float would show -0.
+func whole(ms float64) int64 { return int64(math.Round(ms)) }
 
 // padded counts characters, not bytes.
 func padded(s string, width int) string {
@@ -132,5 +137,5 @@ func machine() string {
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease") // without it the rest still helps
 	load, _ := os.ReadFile("/proc/loadavg")
 	busy, _, _ := bytes.Cut(load, []byte(" "))
-	return fmt.Sprintf("%d cores, Linux %s, load average %s", runtime.NumCPU(), bytes.TrimSpace(release), busy)
+	return fmt.Sprintf("%d cores, Linux %s, load average %s at the end", runtime.NumCPU(), bytes.TrimSpace(release), busy)
 }

@@ -103,7 +103,7 @@ func runCore(ctx context.Context, f coreFlags, stderr io.Writer) error {
 	decider := core.New(core.Options{
 		Source:   docker.NewWatcher(engine, docker.WatchOptions{}, log),
 		Renderer: extensions, Store: durable, Fleet: server,
-		Provisioner: core.SwarmProvisioner{Engine: engine, Identity: id, Settings: settings(id), Log: log},
+		Provisioner: &core.SwarmProvisioner{Engine: engine, Identity: id, Settings: settings(id), Log: log},
 		Config:      file, SigningKey: id.SigningKey(), Version: version, Log: log,
 	})
 	g, ctx := errgroup.WithContext(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"interlock/internal/docker"
@@ -25,24 +26,28 @@ type SwarmProvisioner struct {
 	Identity identity.Identity
 	Settings provision.Settings
 	Log      *slog.Logger
+
+	// replaced is when running proxies were last told to be replaced, in
+	// nanoseconds since 1970; 0 is never.
+	replaced atomic.Int64
 }
 
 // Plan compares what clusters need with what the Swarm has at this moment.
-func (s SwarmProvisioner) Plan(ctx context.Context, f Provisioning) (provision.Plan, error) {
+func (s *SwarmProvisioner) Plan(ctx context.Context, f Provisioning) (provision.Plan, error) {
 	present, err := s.Engine.Present(ctx)
 	if err != nil {
 		return provision.Plan{}, fmt.Errorf("plan: %w", err)
 	}
 	return provision.Make(provision.Input{
 		Clusters: f.Config.Clusters, Settings: s.Settings, Snapshot: f.Snapshot, Present: present,
-		Rolling: f.Rolling, Unready: f.Unready, Wanted: f.Wanted, Now: time.Now(),
+		Rolling: f.Rolling, Unready: f.Unready, Wanted: f.Wanted, Replaced: time.Unix(0, s.replaced.Load()), Now: time.Now(),
 	}), nil
 }
 
 // Provision does the steps of the plan, one at a time. A step that fails ends
 // its cluster's turn; a step that replaces running proxies ends the round, so
 // that the next one is planned from what became of it.
-func (s SwarmProvisioner) Provision(ctx context.Context, f Provisioning) []routing.Problem {
+func (s *SwarmProvisioner) Provision(ctx context.Context, f Provisioning) []routing.Problem {
 	plan, err := s.Plan(ctx, f)
 	if err != nil {
 		return []routing.Problem{failed("", "", err)}
@@ -61,6 +66,7 @@ func (s SwarmProvisioner) Provision(ctx context.Context, f Provisioning) []routi
 		}
 		s.Log.Info("provisioned", "kind", a.Kind, "name", a.Name, "cluster", a.Cluster)
 		if replaces(a.Kind) {
+			s.replaced.Store(time.Now().UnixNano())
 			break
 		}
 	}
@@ -77,7 +83,7 @@ func failed(cluster, service string, err error) routing.Problem {
 	return p
 }
 
-func (s SwarmProvisioner) mint(uri string) ([]byte, error) {
+func (s *SwarmProvisioner) mint(uri string) ([]byte, error) {
 	id, err := s.Identity.Mint(uri, time.Now())
 	if err != nil {
 		return nil, err

@@ -80,13 +80,13 @@ func (e *engine) Apply(_ context.Context, a provision.Action, mint docker.Mint) 
 	return nil
 }
 
-func provisioner(t *testing.T, e *engine) (SwarmProvisioner, Provisioning) {
+func provisioner(t *testing.T, e *engine) (*SwarmProvisioner, Provisioning) {
 	t.Helper()
 	id, err := identity.NewCore(testNow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := SwarmProvisioner{Engine: e, Identity: id, Settings: provision.SettingsOf("interlock:dev", "", id.Authority()), Log: quiet()}
+	p := &SwarmProvisioner{Engine: e, Identity: id, Settings: provision.SettingsOf("interlock:dev", "", id.Authority()), Log: quiet()}
 	nodes := []swarm.Node{{ID: "n1", Hostname: "n1", Role: "manager", State: "ready", Availability: "active"}}
 	return p, Provisioning{Snapshot: swarm.Snapshot{Nodes: nodes}, Config: config.Parse([]byte(configText), "config.toml")}
 }

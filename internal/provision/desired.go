@@ -56,9 +56,11 @@ func desiredProxy(c config.Cluster, s Settings, image string, networks []string)
 		},
 		Constraints: p.Constraints, Preferences: p.Preferences, Replicas: p.Replicas,
 		StopSignal: p.StopSignal, StopGracePeriod: p.StopGracePeriod,
+		// The supervisor starts a dead engine again within seconds. Swarm's check
+		// is for what that can't mend, and must not kill a proxy on a busy node.
 		Health: &Health{
 			Command:  healthCommand(c.Base.HealthPort),
-			Interval: 2 * time.Second, Timeout: 3 * time.Second, Retries: 5,
+			Interval: 2 * time.Second, Timeout: 15 * time.Second, Retries: 10,
 			// An empty proxy waits for its first bundle that long before Swarm
 			// takes it for dead.
 			StartPeriod: 2 * time.Minute,

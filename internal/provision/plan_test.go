@@ -124,6 +124,9 @@ func (w *world) do(command string, args []string) {
 		p := w.in.Present[args[0]]
 		p.UpdateState, p.UpdateStarted = args[1], w.in.Now.Add(-age)
 		w.in.Present[args[0]] = p
+	case "replaced": // AGE
+		age, _ := time.ParseDuration(args[0])
+		w.in.Replaced = w.in.Now.Add(-age)
 	case "byhand": // SERVICE REPLICAS
 		p := w.in.Present[args[0]]
 		p.Spec.Replicas, _ = strconv.ParseUint(args[1], 10, 64)

@@ -123,8 +123,15 @@ type Input struct {
 	// clusters whose NetworkAttach is "auto". A cluster that is not in it keeps
 	// the networks that it has joined.
 	Wanted map[string][]string
-	Now    time.Time
+	// Replaced is when the last replacement of running proxies was asked for;
+	// see settle.
+	Replaced time.Time
+	Now      time.Time
 }
+
+// settle is how long after a replacement was asked for no other one is begun:
+// a busy Swarm takes seconds to say that a service is being updated.
+const settle = 30 * time.Second
 
 // Present is a service of ours as Docker has it.
 type Present struct {

@@ -64,6 +64,8 @@ func (p *planner) idle(c config.Cluster, present Present) bool {
 		why = "its last change is still under way"
 	case p.moving != "":
 		why = "the proxies of " + p.moving + " are being replaced"
+	case p.Now.Sub(p.Replaced) < settle:
+		why = "another change has only just begun"
 	}
 	if why == "" {
 		return true

@@ -22,7 +22,7 @@ import (
 	"interlock/routing"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // recorder is a Cluster that hands on what it is told.
 type recorder struct {
@@ -233,7 +233,7 @@ func TestSessionsEnd(t *testing.T) {
 		timing Timing
 		end    func(t *testing.T, w *world, s *Session)
 	}{
-		"silent agent":     {Timing{Ping: 10 * time.Millisecond, Silence: 50 * time.Millisecond}, func(*testing.T, *world, *Session) {}},
+		"silent agent":     {Timing{Ping: 50 * time.Millisecond, Silence: 2 * time.Second}, func(*testing.T, *world, *Session) {}},
 		"same task again":  {Timing{}, func(t *testing.T, w *world, _ *Session) { w.connect(t, "prod", &fleetv1.Hello{Task: "t1"}) }},
 		"cluster removed":  {Timing{}, func(_ *testing.T, w *world, _ *Session) { w.server.Remove("prod") }},
 		"queue overflowed": {Timing{}, overflow},
@@ -279,5 +279,19 @@ func TestWelcomeGoesPastTheAgent(t *testing.T) {
 	stream := w.connect(t, "prod", &fleetv1.Hello{Confirmed: &fleetv1.Position{Epoch: 8, Generation: 2}})
 	if got := recv(t, stream).GetWelcome().GetEpoch(); got != 9 {
 		t.Fatal(got)
+	}
+}
+
+// TestRemovedClusterEmptiesNobody: a writer that finds the cluster removed (core
+// is stopping) says nothing: it does not know that there are no endpoints.
+func TestRemovedClusterEmptiesNobody(t *testing.T) {
+	w := start(t, Timing{})
+	w.server.Add("prod", newRecorder())
+	w.server.SetEndpoints("prod", routing.Endpoints{"web": {{Address: "10.0.0.1", Port: 80}}})
+	s := &Session{server: w.server, slug: "prod"}
+	s.sent, s.sentVersion = w.server.endpoints("prod")
+	w.server.Remove("prod")
+	if err := s.sendEndpoints(); err != nil { // it has no stream to send on
+		t.Fatal(err)
 	}
 }

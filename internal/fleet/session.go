@@ -255,10 +255,12 @@ func (s *Session) watch(ctx context.Context) {
 	}
 }
 
-// sendEndpoints brings the agent from what it was told to what is true.
+// sendEndpoints brings the agent from what it was told to what is true. What is
+// not known, or not any more because the cluster was removed or core stops, is
+// not "none" (I6).
 func (s *Session) sendEndpoints() error {
 	eps, version := s.server.endpoints(s.slug)
-	if version == s.sentVersion {
+	if version == 0 || version == s.sentVersion {
 		return nil
 	}
 	m := endpointsTo(s.sent, eps, s.sentVersion, version)

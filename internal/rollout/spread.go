@@ -50,9 +50,13 @@ func (m *Machine) gone(now time.Time, id string) {
 		at.judgement = ""
 		m.judgeUnknown(now, "the session ended")
 	}
-	if a != nil && m.onTrial(a) {
+	switch {
+	case a == nil || !m.onTrial(a):
+	case a.Draining: // it was meant to go
 		m.state = Trying
 		at.retryAt = now.Add(backoff(1))
+	default: // a bundle that ends its proxy must not go round all of them
+		m.offerFailed(now, a, Unknown, "the session ended")
 	}
 }
 

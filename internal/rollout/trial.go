@@ -42,6 +42,8 @@ func (m *Machine) published(now time.Time, e Published) {
 }
 
 // publishFailed takes another number: the failed one may be stored after all.
+// Content that can't be stored again and again gives way to newer: it may be
+// its size.
 func (m *Machine) publishFailed(now time.Time, e PublishFailed) {
 	if m.state != Publishing || e.Position != m.attempt.position {
 		return
@@ -50,6 +52,10 @@ func (m *Machine) publishFailed(now time.Time, e PublishFailed) {
 	m.attempt.position = bundle.Position{}
 	m.nextPublish = now.Add(max(m.cfg.Interval, backoff(m.attempt.unknowns)))
 	m.attempt.retryAt = m.nextPublish
+	if m.attempt.unknowns >= maxUnknown {
+		m.idle()
+		m.pending, m.askAt = true, m.nextPublish
+	}
 }
 
 // try offers the published bundle to one agent, or waits for one. When an agent

@@ -95,7 +95,7 @@ func (r *round) run(ctx context.Context, n int) error {
 		do    func(context.Context) error
 		done  func() bool
 	}{
-		{arrives, r.create, func() bool { return r.serving() == 1 }},
+		{arrives, r.create, func() bool { return r.serving() == 1 && r.traffic.everyone() }},
 		{grows, func(ctx context.Context) error { return r.scale(ctx, 3) }, func() bool { return r.serving() == 3 }},
 		{shrinks, func(ctx context.Context) error { return r.scale(ctx, 2) }, func() bool { return r.departed() == 1 }},
 		{replaces, func(ctx context.Context) error { return r.replace(ctx, order) }, func() bool { return r.departed() == 3 && r.serving() == 2 }},

@@ -32,6 +32,7 @@ type traffic struct {
 
 	mu       sync.Mutex
 	phase    string
+	served   map[*asker]bool // clients whose last request was answered
 	tasks    map[string]sighting
 	counts   map[string]count // by phase
 	failures []string
@@ -50,7 +51,7 @@ const (
 )
 
 func newTraffic(host string, proxies []netip.AddrPort) *traffic {
-	return &traffic{host: host, proxies: proxies, phase: arrives, tasks: map[string]sighting{}, counts: map[string]count{}}
+	return &traffic{host: host, proxies: proxies, phase: arrives, served: map[*asker]bool{}, tasks: map[string]sighting{}, counts: map[string]count{}}
 }
 
 // start begins the load; stop waits for the requests under way.
@@ -97,9 +98,13 @@ func (t *traffic) now() string {
 func (t *traffic) note(phase string, a *asker, got answer, err error, done time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.phase == removes { // asked before, answered after: nobody may be there
+		phase = removes
+	}
 	c := t.counts[phase]
 	c.Sent++
-	if err != nil || got.status != http.StatusOK {
+	t.served[a] = err == nil && got.status == http.StatusOK
+	if !t.served[a] {
 		c.Failed++
 		if expected := phase == arrives || phase == removes; !expected && len(t.failures) < maxFailures {
 			t.failures = append(t.failures, fmt.Sprintf("%s %s through %s, kept %v: %d %v", done.Format("15:04:05.000"), phase, a.proxy, a.keep, got.status, err))
@@ -108,6 +113,21 @@ func (t *traffic) note(phase string, a *asker, got answer, err error, done time.
 		t.sighted(a.proxy, got.task, done)
 	}
 	t.counts[phase] = c
+}
+
+// everyone says that the last request of each client was answered. A kept
+// connection to a worker of before a reload knows a new route only after its
+// next request, with which that worker closes it.
+func (t *traffic) everyone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, ok := range t.served {
+		if ok {
+			n++
+		}
+	}
+	return n == 2*len(t.proxies)
 }
 
 func (t *traffic) sighted(via netip.AddrPort, task string, at time.Time) {

@@ -47,3 +47,27 @@ func TestFailuresAreCountedByPhase(t *testing.T) {
 		t.Errorf("%d failures are remembered", len(tr.failures))
 	}
 }
+
+func TestAskedBeforeRemoval(t *testing.T) {
+	tr := newTraffic("host", nil)
+	tr.begin(removes)
+	tr.note(replaces, &asker{}, answer{status: 503}, nil, time.Time{})
+	if len(tr.failures) > 0 || tr.counts[replaces].Failed > 0 {
+		t.Errorf("%v %v", tr.counts, tr.failures)
+	}
+}
+
+func TestEveryone(t *testing.T) {
+	tr := newTraffic("host", make([]netip.AddrPort, 1))
+	fresh, kept := &asker{}, &asker{keep: true}
+	for _, step := range []struct {
+		by   *asker
+		got  int
+		want bool
+	}{{fresh, 200, false}, {kept, 503, false}, {kept, 200, true}, {fresh, 503, false}} {
+		tr.note(arrives, step.by, answer{status: step.got, task: "t"}, nil, time.Time{})
+		if tr.everyone() != step.want {
+			t.Errorf("after %d: %v", step.got, !step.want)
+		}
+	}
+}

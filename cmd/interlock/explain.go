@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,7 +64,9 @@ func (o *offline) explain(cmd *cobra.Command, cluster, request string) (explain.
 	if err != nil {
 		return explain.Answer{}, err
 	}
-	return explain.Explain(out.Clusters[name], request), nil
+	compiled := out.Clusters[name]
+	compiled.Lost = slices.Concat(compiled.Lost, out.Unserved[name])
+	return explain.Explain(compiled, request), nil
 }
 
 // live is the Docker through which core is reached.

@@ -214,7 +214,9 @@ func (p *parser) unknown(d *draft, n node, path string, rows []row, more []strin
 		known = append(known, r.name)
 	}
 	hint := "remove it; docs/configuration.md lists all keys"
-	if near := spell.Nearest(n.key, known); near != "" {
+	if near := spell.Nearest(n.key, known); strings.EqualFold(near, n.key) {
+		hint = "it must be a table, under a heading of its own in brackets"
+	} else if near != "" {
 		hint = "did you mean " + path + near + "?"
 	} else if place := placeOf(n.key); place != "" {
 		hint = "it belongs into " + place
@@ -252,7 +254,7 @@ func (p *parser) unusable(d *draft, line int, label, code, message, hint string)
 
 func (p *parser) problem(line int, cluster, label, code, message, hint string) {
 	found := problems.New(code, message, hint)
-	found.Cluster, found.Label, found.File, found.Line = cluster, clip(label), p.name, line
+	found.Cluster, found.Label, found.File, found.Line = cluster, clip(label), p.name, max(line, 1)
 	p.file.Problems = append(p.file.Problems, found)
 }
 

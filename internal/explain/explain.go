@@ -70,6 +70,9 @@ func Explain(out compile.Output, url string) Answer {
 		Reason: d.Reason, Location: d.Location, Route: d.Route, Result: result(d.Status),
 		Backends: []Backend{}, Lost: []compile.Loss{}, Problems: []routing.Problem{},
 	}
+	if a.Route != nil && strings.HasPrefix(a.Route.Host, "*.") {
+		a.Reason = "no route names the host itself; of the wildcards above it the longest wins, and of its paths the longest"
+	}
 	a.winners(out)
 	if a.Host != "" {
 		a.Holder = holder(out.State.Claims, a.Host)

@@ -275,6 +275,29 @@ func TestStoreDown(t *testing.T) {
 	w.until("it is made up for", dev.serves("blog.example.com", "10.0.0.3:81"))
 }
 
+// stuckStore answers no write of homes before its deadline.
+type stuckStore struct{ Store }
+
+func (stuckStore) SaveHomes(ctx context.Context, _ []byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestHomesHoldNobodyUp: routes and endpoints flow while a stack's home can't be
+// stored.
+func TestHomesHoldNobodyUp(t *testing.T) {
+	w := newWorld(t)
+	w.store = stuckStore{w.store}
+	w.start()
+	dev := w.agent("dev", "dev.1", nil)
+	w.give(snapshot(web))
+	w.until("first generation", w.confirmed("dev", 1))
+	moved := web
+	moved.address = "10.0.0.7"
+	w.give(snapshot(moved, shop))
+	w.until("endpoints flow", dev.serves("web.example.com", "10.0.0.7:80"))
+}
+
 // TestExtensionRefuses: a table that the extension refuses is taken apart like
 // one that the engine refuses; an extension that does not answer blames nobody.
 func TestExtensionRefuses(t *testing.T) {

@@ -32,7 +32,7 @@ type Core struct {
 
 	snapshots chan swarm.Snapshot // capacity 1: the latest
 	homes     policy.Homes
-	unsaved   bool // homes are not stored yet
+	unsaved   chan policy.Homes // capacity 1: the latest that are not stored
 
 	seen      atomic.Pointer[sight]
 	provision sync.Mutex // guards hindered
@@ -51,7 +51,7 @@ func New(o Options) *Core {
 	o.Timing = o.Timing.withDefaults()
 	c := &Core{
 		o: o, started: time.Now(), pipelines: map[string]*pipeline{},
-		snapshots: make(chan swarm.Snapshot, 1),
+		snapshots: make(chan swarm.Snapshot, 1), unsaved: make(chan policy.Homes, 1),
 	}
 	slugs := map[string]bool{}
 	for _, cluster := range usableFirst(o.Config.Clusters) {
@@ -84,6 +84,7 @@ func (c *Core) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return c.o.Source.Run(ctx, c.give) })
 	g.Go(func() error { return c.loop(ctx) })
+	g.Go(func() error { return c.keepHomes(ctx) })
 	g.Go(func() error { return c.provisioning(ctx) })
 	return g.Wait()
 }
@@ -127,12 +128,16 @@ func (c *Core) tryLead(ctx context.Context) error {
 }
 
 // give replaces the snapshot that has not been taken yet.
-func (c *Core) give(s swarm.Snapshot) {
+func (c *Core) give(s swarm.Snapshot) { replace(c.snapshots, s) }
+
+// replace puts v in the place of what was not taken yet. It never blocks: to has
+// capacity 1 and one sender.
+func replace[T any](to chan T, v T) {
 	select {
-	case <-c.snapshots:
+	case <-to:
 	default:
 	}
-	c.snapshots <- s
+	to <- v
 }
 
 func (c *Core) loop(ctx context.Context) error {
@@ -141,21 +146,21 @@ func (c *Core) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case s := <-c.snapshots:
-			c.take(ctx, s)
+			c.take(s)
 		}
 	}
 }
 
 // take admits the services of a snapshot and gives each cluster its facts.
-func (c *Core) take(ctx context.Context, s swarm.Snapshot) {
+func (c *Core) take(s swarm.Snapshot) {
 	admitted, err := admitSafely(policy.Input{Snapshot: s, Clusters: c.o.Config.Clusters, Homes: c.homes})
 	if err != nil {
 		c.o.Log.Error("admission failed", "error", err)
 		return
 	}
-	if c.unsaved || !maps.Equal(admitted.Homes, c.homes) {
+	if !maps.Equal(admitted.Homes, c.homes) {
 		c.homes = admitted.Homes
-		c.saveHomes(ctx)
+		replace(c.unsaved, c.homes)
 	}
 	for name, p := range c.pipelines {
 		p.give(facts{
@@ -175,18 +180,50 @@ func admitSafely(in policy.Input) (out policy.Output, err error) {
 	return policy.Admit(in), nil
 }
 
-// saveHomes stores the homes; when that fails they are saved with the next
-// snapshot.
-func (c *Core) saveHomes(ctx context.Context) {
+// keepHomes stores homes beside the loop: a store that is slow or refuses must
+// not hold anybody's endpoints up.
+func (c *Core) keepHomes(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case homes := <-c.unsaved:
+			c.storeHomes(ctx, homes)
+		}
+	}
+}
+
+// storeHomes tries until homes, or newer ones, are stored. Writes are
+// saveInterval apart.
+func (c *Core) storeHomes(ctx context.Context, homes policy.Homes) {
+	for {
+		err := c.saveHomes(ctx, homes)
+		if err != nil {
+			c.o.Log.Error("the stacks' homes can't be stored", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(saveInterval):
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case homes = <-c.unsaved:
+		default:
+		}
+	}
+}
+
+func (c *Core) saveHomes(ctx context.Context, homes policy.Homes) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Work)
 	defer cancel()
-	data, err := json.Marshal(c.homes)
-	if err == nil {
-		err = c.o.Store.SaveHomes(ctx, data)
+	data, err := json.Marshal(homes)
+	if err != nil {
+		return err
 	}
-	if c.unsaved = err != nil; c.unsaved {
-		c.o.Log.Error("the stacks' homes can't be stored", "error", err)
-	}
+	return c.o.Store.SaveHomes(ctx, data)
 }
 
 func about(all []routing.Problem, cluster string) []routing.Problem {

@@ -131,13 +131,7 @@ func newPipeline(c config.Cluster, o Options) *pipeline {
 
 // give replaces the facts that the pipeline has not taken yet. It is called
 // from one goroutine.
-func (p *pipeline) give(f facts) {
-	select {
-	case <-p.facts:
-	default:
-	}
-	p.facts <- f
-}
+func (p *pipeline) give(f facts) { replace(p.facts, f) }
 
 // life is one life of the pipeline as its agents' sessions and its own workers
 // see it: what they say to a life that ended is dropped.
@@ -171,9 +165,13 @@ func (l *life) Gone(s *fleet.Session) { l.post(unlinked{s.ID()}) }
 func (p *pipeline) run(ctx context.Context) error {
 	pause := time.Second
 	for {
+		began := time.Now()
 		err := p.live(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if time.Since(began) > longLife {
+			pause = time.Second
 		}
 		p.counts.restarts.Add(1)
 		p.log.Error("the cluster's pipeline starts over", "error", err, "in", pause)
@@ -185,6 +183,9 @@ func (p *pipeline) run(ctx context.Context) error {
 		pause = min(2*pause, time.Minute)
 	}
 }
+
+// longLife is a life after whose end the pipeline starts over without delay.
+const longLife = 5 * time.Minute
 
 // live is one life of the pipeline: load, let agents in, loop.
 func (p *pipeline) live(ctx context.Context) (err error) {

@@ -106,10 +106,10 @@ func runCore(ctx context.Context, f coreFlags, stderr io.Writer) error {
 		Provisioner: &core.SwarmProvisioner{Engine: engine, Identity: id, Settings: settings(id), Log: log},
 		Config:      file, SigningKey: id.SigningKey(), Version: version, Log: log,
 	})
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(ctx, agents) })
-	g.Go(func() error { return decider.Run(ctx) })
-	g.Go(func() error { return api.Serve(ctx, socket, api.Handler(decider, log)) })
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(running, agents) })
+	g.Go(func() error { return decider.Run(running) })
+	g.Go(func() error { return api.Serve(running, socket, api.Handler(decider, log)) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}

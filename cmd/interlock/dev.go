@@ -22,7 +22,8 @@ cluster that admits everything. Changes are taken up as files are saved.
 
 A service runs where its label com.docker.interlock.dev.upstream says, such as
 127.0.0.1:9000; without it an application that echoes requests plays it.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  interlock dev ./stacks`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			level := slog.LevelWarn
 			if verbose {

@@ -25,7 +25,10 @@ func newExplainCommand() *cobra.Command {
 		Short: "Say which route a request takes, why, and who lost",
 		Long: `Say what a cluster does with a request: which route wins and why, who holds the
 host, and who asked for it in vain. Without --config and --snapshot core answers,
-for what it compiled last.`,
+for what it compiled last.
+
+It ends with 0 whatever the answer, and 2 when it was called wrongly or an input
+can't be read.`,
 		Example: `  interlock explain --cluster prod http://www.example.com/shop
   interlock explain --config config.toml --snapshot s.json --cluster prod http://www.example.com/shop`,
 		Args: cobra.ExactArgs(1),

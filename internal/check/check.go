@@ -227,8 +227,23 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	return out
 }
 
+// dropUnnamed drops that a cluster is unknown where its name is no name.
+func (r *run) dropUnnamed() {
+	type place struct {
+		file, service, label string
+	}
+	unnamed := map[place]bool{}
+	for _, p := range r.out.Problems {
+		unnamed[place{p.File, p.Service, p.Label}] = unnamed[place{p.File, p.Service, p.Label}] || p.Code == problems.LabelName
+	}
+	r.out.Problems = slices.DeleteFunc(r.out.Problems, func(p routing.Problem) bool {
+		return p.Code == problems.ClusterUnknown && unnamed[place{p.File, p.Service, p.Label}]
+	})
+}
+
 // report sorts what was found by file and line, routes by cluster and place.
 func (r *run) report() Report {
+	r.dropUnnamed()
 	slices.SortStableFunc(r.out.Problems, func(a, b routing.Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Label, b.Label))
 	})

@@ -92,8 +92,10 @@ type Network struct {
 
 // Load reads files from disk and parses each as a stack of its own. stack
 // names them all; when "", each is named after its file. The error says which
-// file can't be read; whatever is wrong inside a file is a problem.
+// file can't be read; whatever is wrong inside a file is a problem. A file that
+// is named twice is read once.
 func Load(files []string, stack string, env func(string) (string, bool)) (Project, []routing.Problem, error) {
+	files = once(files)
 	parsed := make([]Project, len(files))
 	found := make([][]routing.Problem, len(files))
 	names := stackNames(files)
@@ -117,6 +119,15 @@ func Load(files []string, stack string, env func(string) (string, bool)) (Projec
 		return Project{}, nil, fmt.Errorf("read stack file: %w", err)
 	}
 	return together(parsed), slices.Concat(found...), nil
+}
+
+func once(files []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(files), func(f string) bool {
+		twice := seen[filepath.Clean(f)]
+		seen[filepath.Clean(f)] = true
+		return twice
+	})
 }
 
 // together is one project with everything in it, each network once.

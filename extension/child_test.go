@@ -27,7 +27,7 @@ func newChild(t *testing.T, limits extension.Limits) *extension.Child {
 // TestChildKeepsFaultsToItself: each fault ends its own render with an error
 // that is no refusal, and the next table is rendered.
 func TestChildKeepsFaultsToItself(t *testing.T) {
-	child := newChild(t, extension.Limits{Memory: 256 << 20, Time: 10 * time.Second})
+	child := newChild(t, extension.Limits{Memory: 256 << 20, Time: 30 * time.Second})
 	for _, fault := range []string{"hog", "panic", "die", "chatter", "flood"} {
 		_, err := child.Render(t.Context(), bundle.HAProxy, routing.Table{Cluster: fault})
 		var refusal *extension.Refusal

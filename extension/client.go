@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	"interlock/bundle"
@@ -25,8 +27,16 @@ type Client struct {
 	rpc  extensionv1.ExtensionClient
 }
 
-// callDeadline bounds a call whose context has no deadline, or a later one.
-const callDeadline = 40 * time.Second
+const (
+	// callDeadline bounds a call whose context has no deadline, or a later one.
+	callDeadline = 40 * time.Second
+	// ping is how often an idle connection is tried, and pingTimeout how long an
+	// answer may take: an extension whose node lost its power closes nothing,
+	// and without them is believed to be there for a quarter of an hour.
+	ping, pingTimeout = 10 * time.Second, 5 * time.Second
+	// redialMax bounds the pauses between attempts to connect.
+	redialMax = 5 * time.Second
+)
 
 // Dial makes a client for the extension at address, "host:port"; config says
 // which peer is accepted there. It does not connect yet.
@@ -35,6 +45,11 @@ func Dial(address string, config *tls.Config) (*Client, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: ping, Timeout: pingTimeout, PermitWithoutStream: true}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: redialMax},
+			MinConnectTimeout: redialMax,
+		}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("extension at %s: %w", address, err)

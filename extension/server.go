@@ -39,6 +39,7 @@ func Serve(ctx context.Context, l net.Listener, config *tls.Config, r Renderer, 
 		grpc.MaxConcurrentStreams(64),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: ping / 2, PermitWithoutStream: true}),
 	)
 	extensionv1.RegisterExtensionServer(g, &server{renderer: r, log: log})
 	stopped := make(chan struct{})

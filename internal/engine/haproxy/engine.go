@@ -94,6 +94,10 @@ func New(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("haproxy: %w", err)
 		}
 	}
+	// An earlier agent's engine may hold ports: they are no other program's.
+	if config, err := os.ReadFile(e.file(mainFile)); err == nil {
+		e.held = boundPorts(string(config))
+	}
 	return e, nil
 }
 

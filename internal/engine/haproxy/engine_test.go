@@ -48,6 +48,16 @@ func TestApplyServesAndReportsRevision(t *testing.T) {
 	}
 }
 
+// TestPortsOfAnEarlierAgent: an agent that finds an engine running, of which it
+// knows nothing, does not take its ports for another program's.
+func TestPortsOfAnEarlierAgent(t *testing.T) {
+	r := newRig(t)
+	r.apply(r.bundle(""), "1-1", nil)
+	if err := newEngine(t, r.run).Check(t.Context(), r.bundle("")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNothingLost changes structure and endpoints under keep-alive load.
 func TestNothingLost(t *testing.T) {
 	r := newRig(t)

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -99,6 +101,17 @@ func (e *Engine) bindNew(ctx context.Context, ports []int) error {
 		l.Close()
 	}
 	return nil
+}
+
+var bindLine = regexp.MustCompile(`(?m)^[ \t]+bind[ \t]+\S*:([0-9]{1,5})\b`)
+
+// boundPorts are what a main file has an engine listen on.
+func boundPorts(config string) (ports []int) {
+	for _, m := range bindLine.FindAllStringSubmatch(config, -1) {
+		port, _ := strconv.Atoi(m[1]) // at most five digits
+		ports = append(ports, port)
+	}
+	return ports
 }
 
 // ask runs the engine's check in a throw-away child.

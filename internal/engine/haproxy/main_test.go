@@ -198,11 +198,11 @@ func endpoints(list ...routing.Endpoint) routing.Endpoints { return routing.Endp
 
 // get asks for host over a new connection.
 func (r *rig) get(host string) (int, string) {
-	return request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, r.port, host)
+	return request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}, r.port, host)
 }
 
 func (r *rig) health() int {
-	code, _ := request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, r.healthPort, "health")
+	code, _ := request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}, r.healthPort, "health")
 	return code
 }
 
@@ -238,7 +238,7 @@ func (r *rig) load(clients int) (stop func() (sent int64, failed []string)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	for range clients {
 		wg.Go(func() {
-			c := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+			c := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 			tick := time.NewTicker(2 * time.Millisecond)
 			defer tick.Stop()
 			for ctx.Err() == nil {
@@ -258,7 +258,7 @@ func (r *rig) load(clients int) (stop func() (sent int64, failed []string)) {
 
 func await(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -289,7 +290,8 @@ func (s *supervisor) reap(now time.Time) {
 func (s *supervisor) engineDied(now time.Time, status syscall.WaitStatus) {
 	quick := now.Sub(s.engine.started) < s.Timing.QuickDeath && s.phase == serving
 	// Workers of a dead master go on serving until the next engine is there.
-	s.orphans = append(s.orphans, s.engine.pid)
+	// The id of a group without members may be another's before long.
+	s.orphans = slices.DeleteFunc(append(s.orphans, s.engine.pid), deserted)
 	s.engine.died(now, quick)
 	s.life.PID = 0
 	s.life.Deaths++
@@ -299,6 +301,9 @@ func (s *supervisor) engineDied(now time.Time, status syscall.WaitStatus) {
 	s.log(s.engine.name, status, s.engine.wait)
 	s.tellLife()
 }
+
+// deserted reports whether a process group has no members left.
+func deserted(group int) bool { return errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) }
 
 func (s *supervisor) log(name string, status syscall.WaitStatus, wait time.Duration) {
 	level := slog.LevelError

@@ -17,7 +17,7 @@ import (
 	"interlock/internal/runfolder"
 )
 
-const atMost = 15 * time.Second
+const atMost = time.Minute
 
 // The test's own program plays all parts: a supervisor reaps every child of its
 // process, so it can't be in the test's.
@@ -84,7 +84,7 @@ func supervised(t *testing.T) (cmd *exec.Cmd, folder runfolder.Folder, ended cha
 	}
 	cmd = exec.Command(os.Args[0], "part", "supervisor", string(folder))
 	cmd.Stderr = logWriter{t}
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -152,9 +152,10 @@ func TestGraceEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the engine runs", func() bool { return len(lines(t, folder, "engine")) == 1 })
-	if life, err := folder.Life(); err != nil || fmt.Sprint(life.PID) != lines(t, folder, "engine")[0] {
-		t.Errorf("life is %v, %v", life, err)
-	}
+	await(t, "the engine's life is told", func() bool {
+		life, err := folder.Life()
+		return err == nil && fmt.Sprint(life.PID) == lines(t, folder, "engine")[0]
+	})
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -115,15 +115,15 @@ type logWriter struct{ t testing.TB }
 
 func (w *logWriter) Write(p []byte) (int, error) { w.t.Logf("haproxy: %s", p); return len(p), nil }
 
-// await polls until done, for at most ten seconds.
+// await polls until done, for at most a minute.
 func await(t testing.TB, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatal("it did not happen within ten seconds")
+			t.Fatal("it did not happen within a minute")
 		}
 		<-tick.C
 	}
@@ -166,7 +166,7 @@ func raw(t testing.TB, addr, request string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	atMost      = 15 * time.Second
+	atMost      = time.Minute
 	testBackend = "be_1"
 )
 

@@ -17,7 +17,7 @@ import (
 	"interlock/routing"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // lab is a directory that is being served.
 type lab struct {

@@ -84,7 +84,7 @@ func freeAddress(t *testing.T) string {
 // client dials as id once somebody listens.
 func (p party) client(t testing.TB, id identity.Identity) *extension.Client {
 	t.Helper()
-	deadline, tick := time.Now().Add(20*time.Second), time.NewTicker(20*time.Millisecond)
+	deadline, tick := time.Now().Add(time.Minute), time.NewTicker(20*time.Millisecond)
 	defer tick.Stop()
 	for {
 		c, err := net.Dial("tcp", p.address)

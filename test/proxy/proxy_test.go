@@ -262,6 +262,10 @@ func TestLameDuck(t *testing.T) {
 				if sent, failed := stop(); len(failed) > 0 {
 					t.Errorf("%d requests, failed: %q", sent, failed)
 				}
+				// The rest of the drain time is cut short by another signal.
+				if err := p.cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
 				select {
 				case err := <-p.ended:
 					if err != nil {

@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	patience = 15 * time.Second
+	patience = time.Minute
 	cluster  = "dev"
 	backend  = "be_1111111111111111"
 )
@@ -199,7 +199,7 @@ func newProxy(t testing.TB, c *core) *proxy {
 	}
 	p := &proxy{t: t, dir: dir, port: freePort(t), healthPort: freePort(t)}
 	p.env = []string{"PATH=" + os.Getenv("PATH"), "INTERLOCK_CLUSTER=" + cluster, "INTERLOCK_PROXY=dev.1", "INTERLOCK_TASK=t1",
-		"INTERLOCK_CORE=" + c.address, "INTERLOCK_RELOAD_INTERVAL=10ms", "INTERLOCK_DRAIN_TIME=1s"}
+		"INTERLOCK_CORE=" + c.address, "INTERLOCK_RELOAD_INTERVAL=10ms", "INTERLOCK_DRAIN_TIME=20s"}
 	p.start()
 	t.Cleanup(func() { p.cmd.Process.Kill(); <-p.ended })
 	return p
@@ -214,7 +214,7 @@ func (p *proxy) start() {
 	p.cmd.Env = p.env
 	w := logWriter{p.t, "proxy"}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
-	p.cmd.WaitDelay = time.Second
+	p.cmd.WaitDelay = 10 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -233,11 +233,11 @@ func (p *proxy) restart() {
 }
 
 func (p *proxy) get(host string) (int, string) {
-	return request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, p.port, host)
+	return request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}, p.port, host)
 }
 
 func (p *proxy) health() int {
-	code, _ := request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}, p.healthPort, "health")
+	code, _ := request(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}, p.healthPort, "health")
 	return code
 }
 
@@ -380,7 +380,7 @@ func (p *proxy) load(clients int) (stop func() (sent int64, failed []string)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	for range clients {
 		wg.Go(func() {
-			c := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+			c := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 			tick := time.NewTicker(2 * time.Millisecond)
 			defer tick.Stop()
 			for ctx.Err() == nil {

@@ -50,8 +50,9 @@ const (
 	gather = 20 * time.Millisecond
 	// scopeMax bounds the services in one scoped question.
 	scopeMax = 50
-	// retryMax bounds the pause between two attempts to subscribe.
-	retryMax = 5 * time.Second
+	// The pause between two attempts to subscribe grows from retryMin to
+	// retryMax; a stream that lasted longer than that begins anew.
+	retryMin, retryMax = 100 * time.Millisecond, 5 * time.Second
 )
 
 // source is the Engine as a watcher sees it.
@@ -116,13 +117,16 @@ func (w *Watcher) Run(ctx context.Context, emit func(swarm.Snapshot)) error {
 		}
 	}()
 	defer func() { close(w.out); <-done }()
-	pause := 100 * time.Millisecond
+	pause := retryMin
 	for ctx.Err() == nil {
+		began := time.Now()
 		events, err := w.from.events(ctx)
 		if err == nil {
-			pause = 100 * time.Millisecond
 			w.follow(ctx, events)
 			w.log.Warn("the stream of Docker's events ended; starting over")
+			if time.Since(began) > retryMax {
+				pause = retryMin
+			}
 		} else {
 			w.log.Warn("can't subscribe to Docker's events", "error", err)
 			w.lookAtEverything(ctx)
@@ -251,7 +255,16 @@ func (w *Watcher) due(ctx context.Context, now time.Time) {
 	if !now.Before(w.tasksAt) {
 		w.lookAtTasks(ctx)
 	}
+	w.hurry()
 	w.send(false)
+}
+
+// hurry has doubt that a scoped question left cleared with the next look at all
+// tasks: while it lasts, new services and proxies wait.
+func (w *Watcher) hurry() {
+	if w.view.inDoubt() && w.tasksAt.Before(w.fullAt) {
+		w.fullAt = w.tasksAt
+	}
 }
 
 // lookAtEverything asks in the order in which objects name each other.
@@ -269,9 +282,7 @@ func (w *Watcher) lookAtEverything(ctx context.Context) {
 	clear(w.dirty.lists)
 	clear(w.dirty.services)
 	w.fullAt = time.Now().Add(w.o.Full)
-	if w.view.inDoubt() {
-		w.fullAt = w.tasksAt
-	}
+	w.hurry()
 	w.begun = true
 	w.send(true)
 }
@@ -300,7 +311,6 @@ func (w *Watcher) lookAt(ctx context.Context, list string) {
 }
 
 func (w *Watcher) report(list string, err error) {
-
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.log.Warn("a list of Docker's is in doubt; what was known of it stays in force", "list", list, "error", err)
 	}

@@ -30,6 +30,7 @@ type engine struct {
 	hide     bool            // lists are empty, as from a manager that lost its store
 	stream   chan event
 	asked    map[string]int
+	broken   bool // a subscription ends at once
 }
 
 type task struct{ service, state, desired string }
@@ -43,6 +44,9 @@ func (e *engine) events(context.Context) (<-chan event, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stream = make(chan event)
+	if e.broken {
+		close(e.stream)
+	}
 	return e.stream, nil
 }
 
@@ -260,5 +264,37 @@ func TestWatchReconnect(t *testing.T) {
 		e.change(func() { close(e.stream) })
 		wait(time.Second)
 		want(t, "after a new stream", look(), "1")
+	})
+}
+
+// TestWatchShortDoubt: one scoped question that failed is made up for soon.
+func TestWatchShortDoubt(t *testing.T) {
+	e := newEngine()
+	e.services["web"] = ""
+	watched(t, e, func(look func() string, last func() swarm.Snapshot) {
+		e.change(func() { e.fail["services"] = true })
+		e.tell("update", "web")
+		wait(time.Second)
+		if !last().Doubt.Services {
+			t.Error("a failed question left no doubt")
+		}
+		e.change(func() { clear(e.fail) })
+		wait(4 * time.Second)
+		if last().Doubt.Services {
+			t.Error("it is still in doubt")
+		}
+	})
+}
+
+// TestWatchBrokenStream: an Engine that ends each subscription at once is not
+// asked for everything all the time.
+func TestWatchBrokenStream(t *testing.T) {
+	e := newEngine()
+	e.broken = true
+	watched(t, e, func(look func() string, last func() swarm.Snapshot) {
+		wait(time.Minute)
+		if n := e.count("networks"); n < 10 || n > 30 {
+			t.Errorf("%d looks at everything in a minute", n)
+		}
 	})
 }

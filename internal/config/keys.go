@@ -142,8 +142,8 @@ var configKeys = []row{
 			d.Base.InfoHeaders = !hide
 			return err
 		}),
-	key("GlobalOptions", "a list of lines", "none", "Raw lines for HAProxy's global section.", lines(func(d *draft) *[]string { return &d.Base.GlobalOptions })),
-	key("DefaultOptions", "a list of lines", "none", "Raw lines for HAProxy's defaults section.", lines(func(d *draft) *[]string { return &d.Base.DefaultOptions })),
+	key("GlobalOptions", "a list of lines", "none", "Raw lines for HAProxy's global section. A proxy refuses lines that start programs, open sockets, log elsewhere, read files or set the environment, whoever wrote them.", lines(func(d *draft) *[]string { return &d.Base.GlobalOptions })),
+	key("DefaultOptions", "a list of lines", "none", "Raw lines for HAProxy's defaults section; the same is refused.", lines(func(d *draft) *[]string { return &d.Base.DefaultOptions })),
 	notYet("IPHash", "use com.docker.lb.ip_hash on services"),
 	notYet("ClientMaxBodySize", "bodies are not bounded"),
 	notYet("MainLogFormat", "access logs"),

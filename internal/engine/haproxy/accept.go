@@ -16,7 +16,8 @@ const (
 )
 
 // accept is our own judgement of a bundle, of what the engine's check lets
-// pass: a map entry that names no section goes silently to the default
+// pass: a directive that starts programs, opens sockets or reads files of
+// others; a map entry that names no section goes silently to the default
 // backend, a key twice hides a route, a line too long kills the whole file.
 func accept(b bundle.Bundle) error {
 	main, maps := "", []bundle.File(nil)
@@ -34,7 +35,7 @@ func accept(b bundle.Bundle) error {
 	if main == "" {
 		return refuse("there is no %s", mainFile)
 	}
-	o, err := outlineOf(main)
+	o, err := outlineOf(main, b.Ports)
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func accept(b bundle.Bundle) error {
 func control(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }
 
 func refuse(format string, args ...any) error {
-	return &engine.Refusal{Words: fmt.Sprintf(format, args...)}
+	return &engine.Refusal{Words: fmt.Errorf(format, args...).Error()}
 }
 
 // outline is what our judgement needs of a main file.
@@ -58,47 +59,63 @@ type outline struct {
 	endpoints map[string]bool // sections with a place for endpoints
 }
 
-func outlineOf(config string) (outline, error) {
-	o := outline{sections: map[string]bool{}, endpoints: map[string]bool{}}
-	section, revision, n := "", false, 0
+func outlineOf(config string, ports []int) (outline, error) {
+	r := reader{
+		outline: outline{sections: map[string]bool{}, endpoints: map[string]bool{}},
+		checker: checker{ports: ports, seen: map[string]int{}},
+	}
+	n := 0
 	for line := range strings.Lines(config) {
 		n++
-		line = strings.TrimSuffix(line, "\n")
-		words := strings.Fields(line)
-		if len(line) > maxLine || len(words) > maxWords {
-			return o, refuse("%s:%d: %d words in %d bytes, %d in %d allowed", mainFile, n, len(words), len(line), maxWords, maxLine)
-		}
-		revision = revision || strings.TrimSpace(line) == "description @REVISION@"
-		if mark, ok := strings.CutPrefix(line, endpointsMark); ok {
-			if mark != section || o.endpoints[mark] {
-				return o, refuse("%s:%d: a place for endpoints of %q in section %q", mainFile, n, mark, section)
-			}
-			o.endpoints[mark] = true
-		}
-		if name, ok := sectionOf(line, words); ok {
-			if section = name; name != "" && o.sections[name] {
-				return o, refuse("%s:%d: section %q is there twice", mainFile, n, name)
-			}
-			o.sections[section] = true
+		if err := r.line(strings.TrimSuffix(line, "\n")); err != nil {
+			return r.outline, refuse("%s:%d: %w", mainFile, n, err)
 		}
 	}
-	if !revision {
-		return o, refuse("%s has no place for the revision", mainFile)
+	if !r.revision {
+		return r.outline, refuse("%s has no place for the revision", mainFile)
 	}
-	delete(o.sections, "")
-	return o, nil
+	if err := r.checker.complete(); err != nil {
+		return r.outline, refuse("%s: %w", mainFile, err)
+	}
+	return r.outline, nil
 }
 
-// sectionOf is the routable section that a line begins, "" for one of another
-// kind. Lines of a section are indented.
-func sectionOf(line string, words []string) (name string, ok bool) {
-	if len(words) == 0 || line[0] == ' ' || line[0] == '\t' || line[0] == '#' {
-		return "", false
+// reader goes through the lines of a main file.
+type reader struct {
+	outline  outline
+	checker  checker
+	section  string // the routable one it is in, "" in another
+	revision bool
+}
+
+func (r *reader) line(line string) error {
+	if n := len(strings.Fields(line)); len(line) > maxLine || n > maxWords {
+		return fmt.Errorf("%d words in %d bytes, %d in %d allowed", n, len(line), maxWords, maxLine)
 	}
-	if len(words) > 1 && (words[0] == "backend" || words[0] == "listen") {
-		return words[1], true
+	r.revision = r.revision || strings.TrimSpace(line) == "description @REVISION@"
+	if mark, ok := strings.CutPrefix(line, endpointsMark); ok {
+		if mark != r.section || r.outline.endpoints[mark] {
+			return fmt.Errorf("a place for endpoints of %q in section %q", mark, r.section)
+		}
+		r.outline.endpoints[mark] = true
 	}
-	return "", true
+	words, err := wordsOf(line)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	kind, name, ok := r.checker.section(words)
+	if !ok {
+		return r.checker.directive(words)
+	}
+	r.section = ""
+	if kind != "backend" {
+		return nil
+	}
+	if r.outline.sections[name] {
+		return fmt.Errorf("section %q is there twice", name)
+	}
+	r.section, r.outline.sections[name] = name, true
+	return nil
 }
 
 func acceptMap(f bundle.File, sections map[string]bool) error {
@@ -134,10 +151,8 @@ func acceptBackends(backends []bundle.Backend, o outline) error {
 				return refuse("backend %s: section %q has no place for endpoints", be.ID, s)
 			}
 		}
-		for _, w := range strings.Fields(be.Server) {
-			if !word.MatchString(w) {
-				return refuse("backend %s: server option %q is not a plain word", be.ID, w)
-			}
+		if err := acceptServer(be.Server); err != nil {
+			return refuse("backend %s: %w", be.ID, err)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,7 +204,7 @@ func TestCheckRefuses(t *testing.T) {
 		words  string
 	}{
 		"the engine's own alert":    {r.bundle("\nbackend x\n  balance nonsense\n"), "parsing [haproxy.cfg:"},
-		"bad server option":         {change(func(b *bundle.Bundle) { b.Backends[0].Server = "chekc" }), "unknown keyword 'chekc'"},
+		"bad server option":         {change(func(b *bundle.Bundle) { b.Backends[0].Server = "check inter never" }), "inter"},
 		"busy port":                 {change(func(b *bundle.Bundle) { b.Ports = append(b.Ports, busy.Addr().(*net.TCPAddr).Port) }), "in use by another program"},
 		"map to nowhere":            {change(func(b *bundle.Bundle) { b.Files[1].Data += "b.test be_b\n" }), "no section"},
 		"key twice":                 {change(func(b *bundle.Bundle) { b.Files[1].Data += "a.test il_none\n" }), "twice"},
@@ -238,8 +239,18 @@ func TestJudgeHasNoMeans(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := r.bundle("\nbackend x\n  use-server y if { str(a),map_str(" + secret + ") -m found }\n  server y 127.0.0.1:1\n")
+	dir := t.TempDir()
+	for parent := dir; len(parent) > len(os.TempDir()); parent = filepath.Dir(parent) {
+		if err := os.Chmod(parent, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, err := stageForJudge(b, dir) // acceptance would refuse it before
+	if err != nil {
+		t.Fatal(err)
+	}
 	var refusal *engine.Refusal
-	if err := r.Check(context.Background(), b); os.Geteuid() == 0 && !errors.As(err, &refusal) {
+	if err := r.ask(context.Background(), dir, config); os.Geteuid() == 0 && !errors.As(err, &refusal) {
 		t.Errorf("a file of root's was read: %v", err)
 	}
 }

@@ -152,6 +152,8 @@ func (r *rig) bundle(extra string) bundle.Bundle {
 const minimal = `global
   description @REVISION@
   stats socket @RUN@/admin.sock mode 600 level admin
+  uid 99
+  gid 99
   hard-stop-after 10s
 
 defaults

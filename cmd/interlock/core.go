@@ -91,7 +91,7 @@ func runCore(ctx context.Context, f coreFlags, stderr io.Writer) error {
 		return err
 	}
 	defer engine.Close()
-	durable := store.New(engine)
+	durable := store.New(engine, id.SigningKey(), log)
 	file, err := core.LoadConfig(ctx, durable, text, log)
 	if err != nil {
 		return err

@@ -215,7 +215,7 @@ func (p *pipeline) published(now time.Time, e published) {
 		p.dirty = true
 		p.storeError = e.err.Error()
 		p.log.Error("a generation could not be stored", "generation", at.Generation, "error", e.err)
-		p.step(now, rollout.PublishFailed{Position: at, Words: e.err.Error()})
+		p.step(now, rollout.PublishFailed{Position: at, Words: e.err.Error(), Taken: errors.Is(e.err, store.ErrTaken)})
 		return
 	}
 	p.storeError = ""

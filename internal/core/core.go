@@ -56,6 +56,9 @@ type Store interface {
 	// LoadHomes and SaveHomes keep the homes of stacks, which are the Swarm's.
 	LoadHomes(ctx context.Context) ([]byte, error)
 	SaveHomes(ctx context.Context, data []byte) error
+	// Foreign are the names of configs that look like stored state and were not
+	// written with core's key. They are ignored.
+	Foreign() []string
 	// Epoch starts a leadership with a number greater than all before.
 	Epoch(ctx context.Context, floor uint64) (uint64, error)
 }

@@ -12,7 +12,6 @@ import (
 	"interlock/bundle"
 	"interlock/extension"
 	"interlock/internal/api"
-	"interlock/internal/store"
 	"interlock/internal/swarm"
 	"interlock/routing"
 )
@@ -158,7 +157,7 @@ func TestLostStore(t *testing.T) {
 	w.until("first generation", w.confirmed("dev", 1))
 	w.stop()
 	dev.stop()
-	w.store = store.New(&store.Memory{})
+	w.store = w.emptyStore()
 	w.start()
 	dev.connect()
 	w.give(snapshot(web))

@@ -370,9 +370,29 @@ func (c *Core) Problems() []routing.Problem {
 			out = append(out, problems.New(problems.DoubtList, "Docker's list of "+list+" is not fully known; what was known stays in force", "see `docker node ls` if it does not pass"))
 		}
 	}
+	out = append(out, foreign(c.o.Store.Foreign())...)
 	c.provision.Lock()
 	defer c.provision.Unlock()
 	return append(out, c.hindered...)
+}
+
+// foreign says that there are objects that only look like core's own.
+func foreign(names []string) []routing.Problem {
+	if len(names) == 0 {
+		return nil
+	}
+	return []routing.Problem{problems.New(problems.StoreForeign,
+		fmt.Sprintf("%d configs look like stored state and were not written with this core's key: %s", len(names), clipped(names)),
+		"find out who made them with `docker config inspect`, and remove them when nothing of an earlier installation is needed")}
+}
+
+// clipped is a list of names for people.
+func clipped(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%.64q and %d more", names[:most], more)
+	}
+	return fmt.Sprintf("%.64q", names)
 }
 
 // Plan implements api.Source.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -228,7 +229,7 @@ func (p *pipeline) load(ctx context.Context) error {
 		return fmt.Errorf("load state: %w", stateErr)
 	}
 	p.loads = 0
-	r := restore(state, generations, p.leadership)
+	r := restore(state, generations, p.leadership, p.verifyKey(), p.cluster.Name)
 	for _, err := range append(r.damaged, err, stateErr) {
 		if err != nil {
 			p.log.Warn("stored state is left out", "error", err)
@@ -237,6 +238,10 @@ func (p *pipeline) load(ctx context.Context) error {
 	p.reset(r)
 	p.log.Info("state loaded", "epoch", r.epoch, "generation", r.memory.Confirmed.Generation, "claims", len(r.memory.Compile.Claims))
 	return nil
+}
+
+func (p *pipeline) verifyKey() ed25519.PublicKey {
+	return p.options.SigningKey.Public().(ed25519.PublicKey)
 }
 
 // reset makes r what the pipeline starts from.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -107,8 +108,9 @@ type restored struct {
 
 // restore reads what was stored; generations are newest first. It never fails:
 // what is lost is rebuilt from labels and from what agents report. epoch is
-// that of this leadership.
-func restore(state []byte, generations []bundle.Signed, epoch uint64) restored {
+// that of this leadership. A generation that key did not sign for the cluster
+// does not count: core would sign its content anew when it publishes it again.
+func restore(state []byte, generations []bundle.Signed, epoch uint64, key ed25519.PublicKey, cluster string) restored {
 	r := restored{epoch: epoch}
 	if len(state) > 0 {
 		if err := json.Unmarshal(state, &r.memory); err != nil || r.memory.Schema != schema {
@@ -123,6 +125,10 @@ func restore(state []byte, generations []bundle.Signed, epoch uint64) restored {
 	}
 	for i := len(generations) - 1; i >= 0; i-- {
 		signed := generations[i]
+		if err := signed.Verify(key, cluster); err != nil {
+			r.damaged = append(r.damaged, fmt.Errorf("generation %d: %w", signed.Position.Generation, err))
+			continue
+		}
 		rec := record{origins[signed.Position], signed}
 		rec.Position = signed.Position
 		if rec.Key == "" {

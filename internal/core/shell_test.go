@@ -27,7 +27,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 // TestUnreadableConfigLeavesTheLastGoodOne: also when core starts with it.
 func TestUnreadableConfigLeavesTheLastGoodOne(t *testing.T) {
-	s := store.New(&store.Memory{})
+	s := newWorld(t).store
 	good, err := LoadConfig(t.Context(), s, []byte(configText), quiet())
 	if err != nil || len(good.Clusters) != 2 || good.Unreadable != "" {
 		t.Fatal(good, err)

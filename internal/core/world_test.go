@@ -105,10 +105,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, identity: id, store: store.New(&store.Memory{}), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	w := &world{t: t, identity: id, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if testing.Verbose() {
 		w.log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
+	w.store = w.emptyStore()
 	w.config = config.Parse([]byte(configText), "config.toml")
 	for i := range w.config.Clusters {
 		w.config.Clusters[i].Engine = bundle.Embedded
@@ -117,6 +118,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(w.config.Problems)
 	}
 	return w
+}
+
+func (w *world) emptyStore() *store.Store {
+	return store.New(&store.Memory{}, w.identity.SigningKey(), w.log)
 }
 
 // start runs a core; the one before must have been stopped.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -126,13 +127,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestLiveStore(t *testing.T) {
 	_, c := node(t)
 	storetest.Run(t, c)
-	s := store.New(c)
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	quiet := slog.New(slog.DiscardHandler)
+	s := store.New(c, key, quiet)
 	for i := range 3 {
 		if err := s.SaveState(t.Context(), "dev", fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if data, err := store.New(c).LoadState(t.Context(), "dev"); string(data) != "2" || err != nil {
+	if data, err := store.New(c, key, quiet).LoadState(t.Context(), "dev"); string(data) != "2" || err != nil {
 		t.Errorf("loaded %q, %v", data, err)
 	}
 }

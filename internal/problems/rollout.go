@@ -7,6 +7,7 @@ const (
 	ClusterWaiting   = "cluster-waiting"
 	ProxyNotSynced   = "proxy-not-synced"
 	StoreUnwritable  = "store-unwritable"
+	StoreForeign     = "store-foreign"
 	CompileFailed    = "compile-failed"
 	ConfigUnreadable = "config-unreadable"
 )
@@ -25,6 +26,10 @@ func rolloutEntries() []Entry {
 			"The cluster's state can't be written to the Swarm's store. Endpoints still follow the tasks; nothing new is published until it can.",
 			"managers without quorum",
 			"See the managers' state with `docker node ls`."},
+		{StoreForeign, routing.Warning,
+			"A Docker config has the name or label of stored state but not core's signature: somebody else made it, or it is of an earlier installation. It is ignored, counts for nothing, and is left alone.",
+			"docker config create --label com.docker.interlock.state=prod il.prod.state.99 file",
+			"Find out who made it, and remove it."},
 		{CompileFailed, routing.Error,
 			"Compiling the cluster's services failed because of an error of ours. What is served stays as it is; other clusters are not affected.",
 			"a bug",

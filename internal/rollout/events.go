@@ -67,9 +67,11 @@ type Published struct {
 }
 
 // PublishFailed says that a Publish is not durable, or that we can't know.
+// Taken says that it never will be: somebody else's object has its number.
 type PublishFailed struct {
 	Position bundle.Position
 	Words    string
+	Taken    bool
 }
 
 // Report is an agent's word on an Offer, Confirm or Withdraw.

@@ -112,6 +112,7 @@ type Machine struct {
 	cfg       Config
 	epoch     uint64
 	last      uint64 // greatest generation number stored or reported
+	taken     int    // numbers in a row that somebody else's objects have
 	confirmed Generation
 	later     []Generation
 	agents    map[string]*agent

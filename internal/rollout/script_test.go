@@ -93,7 +93,9 @@ func (s *script) run(t *testing.T, f []string) []string {
 	case "published":
 		return s.step(Published{Position: position(f[1])})
 	case "publish-failed":
-		return s.step(PublishFailed{position(f[1]), "no quorum"})
+		return s.step(PublishFailed{Position: position(f[1]), Words: "no quorum"})
+	case "publish-taken":
+		return s.step(PublishFailed{Position: position(f[1]), Words: "taken", Taken: true})
 	case "report":
 		return s.step(Report{Agent: f[1], Position: position(f[2]), Phase: Phase(f[3]), Words: words(f[3], f[1])})
 	case "wait":

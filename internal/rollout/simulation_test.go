@@ -300,7 +300,7 @@ func (w *world) publish(a Publish) {
 	w.digests[a.Position] = fmt.Sprintf("%s#%d", w.stored[a.Position], w.serial)
 	w.queue = append(w.queue, func() {
 		if w.unknown() {
-			w.step(PublishFailed{a.Position, "no quorum"})
+			w.step(PublishFailed{Position: a.Position, Words: "no quorum"})
 			return
 		}
 		w.offered[a.Position] = true

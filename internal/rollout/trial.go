@@ -36,7 +36,7 @@ func (m *Machine) published(now time.Time, e Published) {
 		return
 	}
 	m.later = append(m.later[max(0, len(m.later)-maxLater):], Generation{Position: e.Position, Key: m.attempt.key, Digest: e.Digest})
-	m.attempt.unknowns = 0
+	m.attempt.unknowns, m.taken = 0, 0
 	m.state = Trying
 	m.try(now)
 }
@@ -50,6 +50,9 @@ func (m *Machine) publishFailed(now time.Time, e PublishFailed) {
 	}
 	m.attempt.unknowns++
 	m.attempt.position = bundle.Position{}
+	if e.Taken {
+		m.pass()
+	}
 	m.nextPublish = now.Add(max(m.cfg.Interval, backoff(m.attempt.unknowns)))
 	m.attempt.retryAt = m.nextPublish
 	if m.attempt.unknowns >= maxUnknown {
@@ -57,6 +60,17 @@ func (m *Machine) publishFailed(now time.Time, e PublishFailed) {
 		m.pending, m.askAt = true, m.nextPublish
 	}
 }
+
+// pass leaves numbers out after one that is taken, ever more of them, so that a
+// row of taken ones is soon behind us.
+func (m *Machine) pass() {
+	m.last += min(1<<min(m.taken, 40)-1, maxNumber-min(m.last, maxNumber))
+	m.taken++
+	m.attempt.unknowns = min(m.attempt.unknowns, 1)
+}
+
+// maxNumber is the greatest number of a generation; the store takes no other.
+const maxNumber = 1 << 62
 
 // try offers the published bundle to one agent, or waits for one. When an agent
 // that came in the meantime is past its number, it needs another.

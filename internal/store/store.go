@@ -10,18 +10,26 @@
 // Creating an object by name is a compare-and-swap: a second creator of the
 // same name gets ErrConflict [E2]. Objects are never changed. A write whose
 // outcome is not known is read back before anything else is done.
+//
+// Every object is signed in its labels. What is not, or by another key, is
+// somebody else's whatever it is called: it is not read, counts for no number
+// and no budget, and is never removed; a number whose name it took is passed
+// over.
 package store
 
 import (
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
+	"time"
 
 	"interlock/bundle"
 	"interlock/internal/swarm"
@@ -40,9 +48,13 @@ const keepStates = 2
 var (
 	// ErrConflict means that somebody else wrote first: this core does not lead.
 	ErrConflict = errors.New("store: somebody else has written it already")
-	// ErrTooLarge means that the data, compressed, exceeds MaxObject or
-	// everything together MaxTotal.
+	// ErrTooLarge means that the data, compressed, exceeds MaxObject.
 	ErrTooLarge = errors.New("store: too large")
+	// ErrFull means that everything together would exceed MaxTotal.
+	ErrFull = errors.New("store: full")
+	// ErrTaken means that the name belongs to an object that is not ours: the
+	// next number is to be tried.
+	ErrTaken = errors.New("store: the name is taken by an object of somebody else's")
 )
 
 // Labels on stored objects.
@@ -50,6 +62,10 @@ const (
 	// SlugLabel is docker.StateLabel: such objects are not listed with others.
 	SlugLabel = "com.docker.interlock.state"
 	sizeLabel = "com.docker.interlock.size"
+	// digestLabel is the SHA-256 of the data as stored, in hex.
+	digestLabel = "com.docker.interlock.digest"
+	// signatureLabel is core's signature over the name and the labels above.
+	signatureLabel = "com.docker.interlock.signature"
 )
 
 // Backend holds small immutable objects by name. Errors match fs.ErrExist and
@@ -67,20 +83,19 @@ type Backend interface {
 // listing, which carries all data, is done once.
 type Store struct {
 	backend Backend
+	key     ed25519.PrivateKey
+	log     *slog.Logger
 
-	mu    sync.Mutex
-	known map[string]object // by name; nil until listed
+	mu      sync.Mutex
+	known   map[string]object // ours, by name; nil until listed
+	foreign map[string]string // ids of what only looks like ours, by name
 }
 
-type object struct {
-	id     string
-	series string
-	n      uint64
-	size   int
+// New does nothing until the first call. Objects are signed with key; those
+// signed with another are not the store's.
+func New(b Backend, key ed25519.PrivateKey, log *slog.Logger) *Store {
+	return &Store{backend: b, key: key, log: log}
 }
-
-// New does nothing until the first call.
-func New(b Backend) *Store { return &Store{backend: b} }
 
 // SaveState stores a cluster's state.
 func (s *Store) SaveState(ctx context.Context, slug string, data []byte) error {
@@ -102,17 +117,20 @@ func (s *Store) SaveHomes(ctx context.Context, data []byte) error {
 func (s *Store) LoadHomes(ctx context.Context) ([]byte, error) { return s.newest(ctx, homesSeries) }
 
 // Epoch starts a leadership: its number is stored, greater than all stored
-// before and than floor, which is the greatest that any agent reported.
+// before and than floor, which is the greatest that any agent reported. As long
+// as others are faster it tries again, ever more slowly, until ctx ends.
 func (s *Store) Epoch(ctx context.Context, floor uint64) (uint64, error) {
-	for {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		epoch, err := s.nextEpoch(ctx, floor)
 		if !errors.Is(err, ErrConflict) {
 			return epoch, err
 		}
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
 		floor = max(floor, epoch)
+		select {
+		case <-ctx.Done():
+			return 0, errors.Join(ctx.Err(), err)
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
 	}
 }
 
@@ -123,12 +141,8 @@ func (s *Store) nextEpoch(ctx context.Context, floor uint64) (uint64, error) {
 	if err := s.list(ctx); err != nil {
 		return 0, err
 	}
-	n := floor
-	for _, o := range s.series(epochSeries) {
-		n = max(n, o.n)
-	}
-	n++
-	if err := s.create(ctx, epochSeries, n, "epoch", nil); err != nil {
+	n, err := s.next(ctx, epochSeries, max(min(floor, maxNumber), s.newestNumber(epochSeries))+1, "epoch", nil)
+	if err != nil {
 		return n, fmt.Errorf("store epoch %d: %w", n, err)
 	}
 	s.prune(ctx, epochSeries, keepStates)
@@ -136,7 +150,8 @@ func (s *Store) nextEpoch(ctx context.Context, floor uint64) (uint64, error) {
 }
 
 // SaveGeneration stores a published bundle under its generation's number. It
-// returns ErrConflict when that number is taken (I14).
+// returns ErrConflict when another core has taken that number (I14), ErrTaken
+// when somebody who is not a core has.
 func (s *Store) SaveGeneration(ctx context.Context, slug string, b bundle.Signed) error {
 	data, err := packBundle(b)
 	if err != nil {
@@ -173,6 +188,9 @@ func (s *Store) LoadGenerations(ctx context.Context, slug string) ([]bundle.Sign
 		if err == nil {
 			b, err = unpackBundle(data)
 		}
+		if err == nil && b.Position.Generation != o.n {
+			err = fmt.Errorf("%w: it holds generation %d", errDamaged, b.Position.Generation)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("load generation %d of %s: %w", o.n, slug, err))
 			continue
@@ -188,11 +206,8 @@ func (s *Store) appendTo(ctx context.Context, series, slug string, data []byte) 
 	if err := s.list(ctx); err != nil {
 		return err
 	}
-	n := uint64(1)
-	if stored := s.series(series); len(stored) > 0 {
-		n = stored[0].n + 1
-	}
-	if err := s.create(ctx, series, n, slug, data); err != nil {
+	n, err := s.next(ctx, series, s.newestNumber(series)+1, slug, data)
+	if err != nil {
 		return fmt.Errorf("store %s%d: %w", series, n, err)
 	}
 	s.prune(ctx, series, keepStates)
@@ -216,14 +231,6 @@ func (s *Store) newest(ctx context.Context, series string) ([]byte, error) {
 	return nil, errors.Join(errs...)
 }
 
-func (s *Store) read(ctx context.Context, o object) ([]byte, error) {
-	packed, err := s.backend.ReadConfig(ctx, o.id)
-	if err != nil {
-		return nil, err
-	}
-	return unpack(packed)
-}
-
 // series returns the known objects of a series, newest first.
 func (s *Store) series(series string) []object {
 	var out []object
@@ -236,65 +243,29 @@ func (s *Store) series(series string) []object {
 	return out
 }
 
-// list fills known when it is not.
-func (s *Store) list(ctx context.Context) error {
-	if s.known != nil {
-		return nil
+// newestNumber is the greatest number of a series, 0 when it is empty.
+func (s *Store) newestNumber(series string) uint64 {
+	if stored := s.series(series); len(stored) > 0 {
+		return stored[0].n
 	}
-	objects, err := s.backend.StateConfigs(ctx)
-	if err != nil {
-		return fmt.Errorf("list stored state: %w", err)
-	}
-	s.known = map[string]object{}
-	for _, o := range objects {
-		if series, n, ok := parseName(o.Name); ok {
-			size, _ := strconv.Atoi(o.Labels[sizeLabel])
-			s.known[o.Name] = object{o.ID, series, n, size}
-		}
-	}
-	return nil
+	return 0
 }
 
-// create writes one object. After it failed, known is listed anew: whatever it
-// was that happened, it is looked at first.
-func (s *Store) create(ctx context.Context, series string, n uint64, slug string, data []byte) error {
-	packed, err := pack(data)
-	if err != nil {
-		return err
-	}
-	if err := s.afford(len(packed)); err != nil {
-		return err
-	}
-	name := series + strconv.FormatUint(n, 10)
-	labels := map[string]string{SlugLabel: slug, sizeLabel: strconv.Itoa(len(packed))}
-	id, err := s.backend.CreateConfig(ctx, name, labels, packed)
-	if err != nil {
-		s.known = nil
-		return s.readBack(ctx, name, packed, err)
-	}
-	s.known[name] = object{id, series, n, len(packed)}
-	return nil
-}
-
-// readBack finds out whether a write that failed has happened all the same.
-func (s *Store) readBack(ctx context.Context, name string, packed []byte, failed error) error {
-	if err := s.list(ctx); err != nil {
-		return errors.Join(failed, err)
-	}
-	o, ok := s.known[name]
-	if !ok {
-		return failed
-	}
-	there, err := s.backend.ReadConfig(ctx, o.id)
-	if err != nil {
-		return errors.Join(failed, err)
-	}
-	// An epoch has no content to tell two writers apart by.
-	if slices.Equal(there, packed) && o.series != epochSeries {
+// Fits says, as ErrTooLarge, that an encoded bundle could not be stored.
+func Fits(encoded []byte) error {
+	if len(encoded) <= MaxObject-headRoom {
 		return nil
 	}
-	return errors.Join(ErrConflict, failed)
+	packed, err := pack(encoded)
+	if err == nil && len(packed) > MaxObject-headRoom {
+		err = fmt.Errorf("%w: %d bytes compressed, %d allowed", ErrTooLarge, len(packed), MaxObject-headRoom)
+	}
+	return err
 }
+
+// headRoom is more than what a bundle's place and signature, and the wrapping
+// of what can't be compressed, add to it.
+const headRoom = 2000
 
 func (s *Store) afford(size int) error {
 	if size > MaxObject {
@@ -305,7 +276,7 @@ func (s *Store) afford(size int) error {
 		total += o.size
 	}
 	if total > MaxTotal {
-		return fmt.Errorf("%w: %d bytes in all, %d allowed", ErrTooLarge, total, MaxTotal)
+		return fmt.Errorf("%w: %d bytes in all, %d allowed", ErrFull, total, MaxTotal)
 	}
 	return nil
 }
@@ -329,11 +300,3 @@ const (
 
 func stateSeries(slug string) string  { return "il." + slug + ".state." }
 func bundleSeries(slug string) string { return "il." + slug + ".g" }
-
-// parseName takes a name apart into its series and number.
-func parseName(name string) (series string, n uint64, ok bool) {
-	digits := len(name) - len(strings.TrimRight(name, "0123456789"))
-	series, number := name[:len(name)-digits], name[len(name)-digits:]
-	n, err := strconv.ParseUint(number, 10, 64)
-	return series, n, err == nil && strings.HasPrefix(series, "il.")
-}

@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -16,6 +18,12 @@ import (
 	"interlock/internal/store"
 	"interlock/internal/store/storetest"
 )
+
+var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+func open(b store.Backend) *store.Store {
+	return store.New(b, key, slog.New(slog.DiscardHandler))
+}
 
 func TestMemory(t *testing.T) { storetest.Run(t, &store.Memory{}) }
 
@@ -34,7 +42,7 @@ func names(t *testing.T, b store.Backend) string {
 
 func TestState(t *testing.T) {
 	b := &store.Memory{}
-	s := store.New(b)
+	s := open(b)
 	if data, err := s.LoadState(t.Context(), "dev"); data != nil || err != nil {
 		t.Errorf("state of an empty store: %q, %v", data, err)
 	}
@@ -52,7 +60,7 @@ func TestState(t *testing.T) {
 	if got, want := names(t, b), "il.dev.state.4 il.dev.state.5 il.prod.state.1 il.homes.1"; got != want {
 		t.Errorf("stored %s, want %s", got, want)
 	}
-	again := store.New(b)
+	again := open(b)
 	if data, err := again.LoadState(t.Context(), "dev"); string(data) != "4" || err != nil {
 		t.Errorf("after a restart: %q, %v", data, err)
 	}
@@ -64,7 +72,7 @@ func TestState(t *testing.T) {
 // TestSecondWriter: of two cores that think they lead, one is told.
 func TestSecondWriter(t *testing.T) {
 	b := &store.Memory{}
-	one, two := store.New(b), store.New(b)
+	one, two := open(b), open(b)
 	for _, s := range []*store.Store{one, two} {
 		if _, err := s.LoadState(t.Context(), "dev"); err != nil {
 			t.Fatal(err)
@@ -87,7 +95,7 @@ func TestSecondWriter(t *testing.T) {
 // TestEpoch: every leadership has a number of its own, above all reported ones.
 func TestEpoch(t *testing.T) {
 	b := &store.Memory{}
-	one, two := store.New(b), store.New(b)
+	one, two := open(b), open(b)
 	var got []uint64
 	for _, step := range []struct {
 		s     *store.Store
@@ -104,21 +112,19 @@ func TestEpoch(t *testing.T) {
 	}
 }
 
-var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-
 func signed(n uint64, content string) bundle.Signed {
 	return bundle.Sign(key, "dev", bundle.Position{Epoch: 3, Generation: n}, []byte(content))
 }
 
 func TestGenerations(t *testing.T) {
 	b := &store.Memory{}
-	s := store.New(b)
+	s := open(b)
 	for n := uint64(1); n <= 13; n++ {
 		if err := s.SaveGeneration(t.Context(), "dev", signed(n, fmt.Sprintf("bundle\n%d", n))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := store.New(b).LoadGenerations(t.Context(), "dev")
+	got, err := open(b).LoadGenerations(t.Context(), "dev")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,22 +145,54 @@ func TestTooLarge(t *testing.T) {
 	noise := make([]byte, store.MaxObject+1)
 	rng := rand.NewChaCha8([32]byte{})
 	_, _ = rng.Read(noise)
-	s := store.New(&store.Memory{})
+	s := open(&store.Memory{})
 	if err := s.SaveState(t.Context(), "dev", noise); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("one object: %v", err)
 	}
 	if err := s.SaveState(t.Context(), "dev", bytes.Repeat([]byte("services "), store.MaxObject)); err != nil {
 		t.Errorf("what compresses well: %v", err)
 	}
-	b := &store.Memory{}
+}
+
+// TestFull: what is ours is bounded in all.
+func TestFull(t *testing.T) {
+	s := open(&store.Memory{})
+	noise := make([]byte, store.MaxObject-1000)
+	rng := rand.NewChaCha8([32]byte{1})
 	for i := range store.MaxTotal / store.MaxObject {
-		labels := map[string]string{store.SlugLabel: "x", "com.docker.interlock.size": fmt.Sprint(store.MaxObject)}
-		if _, err := b.CreateConfig(t.Context(), fmt.Sprint("il.x.g", i+1), labels, nil); err != nil {
+		_, _ = rng.Read(noise)
+		if err := s.SaveState(t.Context(), fmt.Sprint("c", i), noise); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store.New(b).SaveState(t.Context(), "dev", []byte("x")); !errors.Is(err, store.ErrTooLarge) {
+	if err := s.SaveState(t.Context(), "dev", noise); !errors.Is(err, store.ErrFull) {
 		t.Errorf("all together: %v", err)
+	}
+}
+
+// TestFits: a bundle that fits can be stored, whatever its place.
+func TestFits(t *testing.T) {
+	noise := make([]byte, store.MaxObject)
+	rng := rand.NewChaCha8([32]byte{2})
+	_, _ = rng.Read(noise)
+	size, refused := 0, store.MaxObject
+	for size+1 < refused {
+		if middle := (size + refused) / 2; store.Fits(noise[:middle]) == nil {
+			size = middle
+		} else {
+			refused = middle
+		}
+	}
+	if size < store.MaxObject-3000 {
+		t.Errorf("only %d bytes fit", size)
+	}
+	at := bundle.Position{Epoch: math.MaxUint64, Generation: 1 << 62}
+	b := bundle.Sign(key, strings.Repeat("c", 200), at, noise[:size])
+	if err := open(&store.Memory{}).SaveGeneration(t.Context(), "dev", b); err != nil {
+		t.Error(err)
+	}
+	if err := store.Fits(noise); !errors.Is(err, store.ErrTooLarge) {
+		t.Error(err)
 	}
 }
 
@@ -187,13 +225,13 @@ func (f *faulty) ReadConfig(ctx context.Context, id string) ([]byte, error) {
 // TestAmbiguousWrite: a write that failed after it happened is a success.
 func TestAmbiguousWrite(t *testing.T) {
 	b := &faulty{lie: true}
-	s := store.New(b)
+	s := open(b)
 	for i := range 3 {
 		if err := s.SaveState(t.Context(), "dev", fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if data, err := store.New(b).LoadState(t.Context(), "dev"); string(data) != "2" || err != nil {
+	if data, err := open(b).LoadState(t.Context(), "dev"); string(data) != "2" || err != nil {
 		t.Errorf("stored %q, %v", data, err)
 	}
 }
@@ -201,14 +239,14 @@ func TestAmbiguousWrite(t *testing.T) {
 // TestDamage: what is unreadable is said, and what was before it is used.
 func TestDamage(t *testing.T) {
 	b := &faulty{}
-	s := store.New(b)
+	s := open(b)
 	for i := range 3 {
 		if err := s.SaveState(t.Context(), "dev", fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.damage = "il.dev.state.3"
-	data, err := store.New(b).LoadState(t.Context(), "dev")
+	data, err := open(b).LoadState(t.Context(), "dev")
 	if string(data) != "1" || err == nil || !strings.Contains(err.Error(), "il.dev.state.3") {
 		t.Errorf("loaded %q, %v", data, err)
 	}

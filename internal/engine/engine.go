@@ -37,8 +37,8 @@ type Engine interface {
 	// It returns nil only when the running engine reported revision back. On
 	// error the engine runs what it ran before.
 	Apply(ctx context.Context, b bundle.Bundle, revision string, eps routing.Endpoints) error
-	// SetEndpoints makes eps the targets of the running bundle, adding before
-	// removing, without a reload.
+	// SetEndpoints makes eps the targets of the running bundle without a reload.
+	// What leaves is out of use first, but where nothing else serves yet.
 	SetEndpoints(ctx context.Context, eps routing.Endpoints) error
 	// SetHealth decides what the health port answers, also after a reload.
 	SetHealth(ctx context.Context, h Health) error

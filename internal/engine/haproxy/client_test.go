@@ -38,7 +38,7 @@ func TestParseServers(t *testing.T) {
 		"5 be_a 1 s1 127.0.0.1 0 1 1 1 2 8 2 0 6 0 0 0 - 25999 - 0 0 - - 0\n" +
 		"5 be_a 2 e_1 fd00::1 2 0 1 1 0 1 0 0 6 0 0 0 - 80 - 0 0 - - 0")
 	want := []server{
-		{section: "be_a", name: "s1", address: "127.0.0.1:25999", maint: true},
+		{section: "be_a", name: "s1", address: "127.0.0.1:25999", maint: true, down: true},
 		{section: "be_a", name: "e_1", address: "[fd00::1]:80"},
 	}
 	if err != nil {

@@ -16,10 +16,12 @@ import (
 // there by commands.
 var errDrift = errors.New("the worker's servers differ from what they should be")
 
-// SetEndpoints brings the worker's servers to eps: first it adds and enables,
-// then it disables and removes, then it reads back. What can't be matched
-// costs one reload. A server that still has connections stays in maintenance,
-// where it gets no new request, until a later call or reload.
+// SetEndpoints brings the worker's servers to eps. A server that must leave is
+// put into maintenance first where another one can serve, and after those that
+// come where the section would be empty in between. Then what is in maintenance
+// is removed, and all is read back. What can't be matched costs one reload. A
+// server that still has connections stays in maintenance, where it gets no new
+// request, until a later call or reload.
 //
 // The main file is rewritten first: an engine that dies meanwhile comes back
 // with eps.
@@ -50,10 +52,7 @@ func (e *Engine) converge(ctx context.Context, sections map[string][]server) err
 		return err
 	}
 	s := stepsTo(sections, e.known)
-	if err := e.order(ctx, append(adding(s.add), enabling(slices.Concat(s.add, s.enable))...)); err != nil {
-		return err
-	}
-	if err := e.order(ctx, disabling(s.remove)); err != nil {
+	if err := e.exchangeServers(ctx, s, sections); err != nil {
 		return err
 	}
 	for _, list := range [][]server{s.add, s.enable, s.remove} {
@@ -65,6 +64,41 @@ func (e *Engine) converge(ctx context.Context, sections map[string][]server) err
 		return err
 	}
 	return e.verify(ctx, sections, s.touched())
+}
+
+// exchangeServers takes out of use what leaves and into use what comes. An
+// addition that fails delays no removal: until the reload that follows, a
+// section without servers answers 503, which is better than an address that may
+// be somebody else's by then (I15).
+func (e *Engine) exchangeServers(ctx context.Context, s steps, sections map[string][]server) error {
+	served, err := e.served(ctx, s.mixed(), sections)
+	if err != nil {
+		return err
+	}
+	first, last := s.leaving(served)
+	if err := e.order(ctx, disabling(first)); err != nil {
+		return err
+	}
+	failed := e.order(ctx, append(adding(s.add), enabling(slices.Concat(s.add, s.enable))...))
+	return errors.Join(failed, e.order(ctx, disabling(last)))
+}
+
+// served are those of the sections in which a server that stays takes requests.
+// It is asked for: only the worker knows what its checks have found.
+func (e *Engine) served(ctx context.Context, ask map[string]bool, want map[string][]server) (map[string]bool, error) {
+	present, err := e.inUse(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	served := make(map[string]bool)
+	for section := range ask {
+		for _, w := range want[section] {
+			if h, ok := present[section][w.name]; ok && !h.down {
+				served[section] = true
+			}
+		}
+	}
+	return served, nil
 }
 
 // refresh reads what the worker has, if it is not the one we know.
@@ -135,6 +169,31 @@ func stepsTo(want map[string][]server, have map[string]server) steps {
 		sort.Slice(list, func(i, j int) bool { return list[i].key() < list[j].key() })
 	}
 	return s
+}
+
+// mixed are the sections in which servers leave and others come.
+func (s steps) mixed() map[string]bool {
+	come, mixed := steps{add: s.add, enable: s.enable}.touched(), make(map[string]bool)
+	for _, x := range s.remove {
+		if come[x.section] {
+			mixed[x.section] = true
+		}
+	}
+	return mixed
+}
+
+// leaving parts the servers to remove: last are those whose section would be
+// without a server until those that come are there.
+func (s steps) leaving(served map[string]bool) (first, last []server) {
+	mixed := s.mixed()
+	for _, x := range s.remove {
+		if mixed[x.section] && !served[x.section] {
+			last = append(last, x)
+		} else {
+			first = append(first, x)
+		}
+	}
+	return first, last
 }
 
 func (s steps) touched() map[string]bool {
@@ -236,18 +295,17 @@ func (e *Engine) verify(ctx context.Context, want map[string][]server, touched m
 			return fmt.Errorf("%w: %d servers in %s, not %d", errDrift, len(inUse), section, len(want[section]))
 		}
 		for _, s := range want[section] {
-			if inUse[s.name] != s.address {
-				return fmt.Errorf("%w: %s is at %q, not %s", errDrift, s.key(), inUse[s.name], s.address)
+			if at := inUse[s.name].address; at != s.address {
+				return fmt.Errorf("%w: %s is at %q, not %s", errDrift, s.key(), at, s.address)
 			}
 		}
 	}
 	return nil
 }
 
-// inUse are the addresses of our servers out of maintenance, by section and
-// name: asked for one by one, or all at once when that is less work.
-func (e *Engine) inUse(ctx context.Context, sections map[string]bool) (map[string]map[string]string, error) {
-	present := make(map[string]map[string]string)
+// inUse are our servers out of maintenance, by section and name: asked for one by one, or all at once when that is less work.
+func (e *Engine) inUse(ctx context.Context, sections map[string]bool) (map[string]map[string]server, error) {
+	present := make(map[string]map[string]server)
 	ask := slices.Collect(maps.Keys(sections))
 	if len(ask) > 50 {
 		ask = []string{""}
@@ -262,9 +320,9 @@ func (e *Engine) inUse(ctx context.Context, sections map[string]bool) (map[strin
 				continue
 			}
 			if present[s.section] == nil {
-				present[s.section] = make(map[string]string)
+				present[s.section] = make(map[string]server)
 			}
-			present[s.section][s.name] = s.address
+			present[s.section][s.name] = s
 		}
 	}
 	return present, nil

@@ -13,7 +13,7 @@ import (
 )
 
 // TestStepsLeadThere: whatever a worker has, the steps lead to what it should
-// have, touch nobody else's servers, and add before they remove.
+// have, and touch nobody else's servers.
 func TestStepsLeadThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		section := rapid.SampledFrom([]string{"be_a", "be_b"})

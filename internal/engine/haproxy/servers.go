@@ -18,6 +18,7 @@ type server struct {
 	address string // "10.0.0.1:80" or "[fd00::1]:80"
 	options string
 	maint   bool
+	down    bool // when last read: its checks have failed, or it is in maintenance
 }
 
 func (s server) key() string { return s.section + "/" + s.name }
@@ -99,11 +100,14 @@ const (
 	colSection    = 1
 	colName       = 3
 	colAddress    = 4
+	colOpState    = 5
 	colAdminState = 6
 	colPort       = 18
 
 	// adminMaint is SRV_ADMF_FMAINT: put into maintenance by command.
 	adminMaint = 0x01
+	// opStopped is SRV_ST_STOPPED: it gets no requests.
+	opStopped = "0"
 )
 
 // parseServers reads the answer to "show servers state".
@@ -134,7 +138,7 @@ func parseServer(f []string) (server, error) {
 	if err != nil {
 		return server{}, fmt.Errorf("haproxy: servers state: %w", err)
 	}
-	s := server{section: f[colSection], name: f[colName], maint: admin&adminMaint != 0}
+	s := server{section: f[colSection], name: f[colName], maint: admin&adminMaint != 0, down: f[colOpState] == opStopped}
 	if a, err := netip.ParseAddr(f[colAddress]); err == nil {
 		port, _ := strconv.ParseUint(f[colPort], 10, 16)
 		s.address = netip.AddrPortFrom(a, uint16(port)).String()

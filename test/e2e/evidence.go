@@ -4,41 +4,65 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"interlock/test/load"
 )
+
+// session is what the load balancer says of one connection of a client.
+type session struct {
+	node       string // of the proxy it was given to
+	begin, end time.Time
+}
+
+// sessions are by environment and client address; ports come round again, so
+// there may be several.
+type sessions map[string][]session
+
+// slack is how much earlier than its client the balancer may see the end of a
+// connection.
+const slack = time.Second
+
+// node is that of the proxy which had the failed request, "" if unknown.
+func (s sessions) node(f load.Failure) string {
+	end := f.Began.Add(f.Took)
+	for _, one := range s[f.Env+" "+f.Local.String()] {
+		if !one.begin.After(end) && !one.end.Before(f.Began.Add(-slack)) {
+			return one.node
+		}
+	}
+	return ""
+}
 
 // explain returns the reason why a failure is counted apart. It goes by
 // evidence: the log of the load balancer says which proxy a client's connection
 // was given to, by the client's own address and port.
 func (l *Lab) explain() func(load.Failure) string {
-	proxies, err := l.assigned()
+	assigned, err := l.assigned()
 	if err != nil {
 		l.say("without evidence nothing is counted apart: %v", err)
 	}
 	return func(f load.Failure) string {
+		node := assigned.node(f)
 		for _, k := range l.kills {
 			end := f.Began.Add(f.Took)
-			if end.Before(k.at) || f.Began.After(k.until) || k.env != "" && k.env != f.Env {
+			if node != k.node || end.Before(k.at) || f.Began.After(k.until) || k.env != "" && k.env != f.Env {
 				continue
 			}
-			switch proxy := proxies[f.Env+" "+f.Local.String()]; {
-			case proxy == k.node && k.env != "":
+			if k.env != "" {
 				return "in flight on a killed process"
-			case proxy == k.node:
-				return "in flight on a node cut off"
 			}
+			return "in flight on a node cut off"
 		}
 		return ""
 	}
 }
 
-// assigned maps "environment client-address" to the node of the proxy that the
-// balancer chose. A line of HAProxy's TCP log begins with the client's address;
-// its fourth word is "proxy/server".
-func (l *Lab) assigned() (map[string]string, error) {
-	found := map[string]string{}
+// assigned reads the logs of the load balancers.
+func (l *Lab) assigned() (sessions, error) {
+	found := sessions{}
 	for _, e := range l.layout.Envs {
 		f, err := os.Open(l.Swarm.LogOf("lb-" + e.Name))
 		if err != nil {
@@ -46,13 +70,14 @@ func (l *Lab) assigned() (map[string]string, error) {
 		}
 		lines := bufio.NewScanner(f)
 		for lines.Scan() {
-			words := strings.Fields(lines.Text())
-			if len(words) < 4 {
+			client, server, s, ok := parseSession(lines.Text())
+			if !ok {
 				continue
 			}
 			for i, node := range e.Proxies {
-				if strings.HasSuffix(words[3], fmt.Sprintf("/proxy%d", i+1)) {
-					found[e.Name+" "+words[0]] = l.Swarm.Nodes[node].Name()
+				if strings.HasSuffix(server, fmt.Sprintf("/proxy%d", i+1)) {
+					s.node = l.Swarm.Nodes[node].Name()
+					found[e.Name+" "+client] = append(found[e.Name+" "+client], s)
 				}
 			}
 		}
@@ -62,4 +87,25 @@ func (l *Lab) assigned() (map[string]string, error) {
 		}
 	}
 	return found, nil
+}
+
+// parseSession reads a line of HAProxy's TCP log: client, [time of accept],
+// frontend, backend/server, three times in milliseconds of which the last is
+// the whole.
+func parseSession(line string) (client, server string, s session, ok bool) {
+	words := strings.Fields(line)
+	if len(words) < 5 {
+		return "", "", s, false
+	}
+	begin, err := time.ParseInLocation("[02/Jan/2006:15:04:05.000]", words[1], time.Local)
+	if err != nil {
+		return "", "", s, false
+	}
+	times := strings.Split(words[4], "/")
+	total, err := strconv.Atoi(strings.TrimPrefix(times[len(times)-1], "+"))
+	if err != nil {
+		return "", "", s, false
+	}
+	s.begin, s.end = begin, begin.Add(time.Duration(total)*time.Millisecond)
+	return words[0], words[3], s, true
 }

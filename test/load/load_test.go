@@ -92,9 +92,9 @@ func TestNoticesClose(t *testing.T) {
 			}
 		}
 	})
-	tg.Rate = 20
+	tg.Rate = 5 // the close has long come when the next request is due
 	g := &Generator{Targets: []Target{tg}, Record: NewRecord("one")}
-	until(t, g, 60)
+	until(t, g, 20)
 	if g.Record.Failed() != 0 || closed.Load() == 0 {
 		t.Errorf("%d connections closed, failures: %v", closed.Load(), g.Record.Failures())
 	}
@@ -115,19 +115,20 @@ func TestCountsEveryFailure(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		answer http.HandlerFunc
-		want   Class
+		answer  http.HandlerFunc
+		want    Class
+		timeout time.Duration
 	}{
-		"closed without an answer": {cut, EOF},
-		"error":                    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, Status},
-		"another environment":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"app":"web","env":"prod"}`) }, Wrong},
-		"another application":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"app":"x","env":"dev"}`) }, Wrong},
-		"no answer":                {silent, Timeout},
+		"closed without an answer": {cut, EOF, time.Minute},
+		"error":                    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, Status, time.Minute},
+		"another environment":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"app":"web","env":"prod"}`) }, Wrong, time.Minute},
+		"another application":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"app":"x","env":"dev"}`) }, Wrong, time.Minute},
+		"no answer":                {silent, Timeout, 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var arrived atomic.Int64
 			tg := target(t, func(w http.ResponseWriter, r *http.Request) { arrived.Add(1); tc.answer(w, r) })
-			g := &Generator{Targets: []Target{tg}, Record: NewRecord("one"), Timeout: 300 * time.Millisecond}
+			g := &Generator{Targets: []Target{tg}, Record: NewRecord("one"), Timeout: tc.timeout}
 			until(t, g, 8)
 			for _, f := range g.Record.Failures() {
 				// A close while the body is still being sent is a reset.

@@ -72,7 +72,7 @@ type bench struct {
 }
 
 // patience is how long anything may take here.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newBench(t *testing.T, h Harness) *bench {
 	ports := freePorts(t, 2)

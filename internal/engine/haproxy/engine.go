@@ -64,6 +64,8 @@ type Engine struct {
 	stale string
 	eps   routing.Endpoints
 
+	accepted accepted
+
 	mu   sync.Mutex // for held: Check runs beside the rest
 	held []int
 }

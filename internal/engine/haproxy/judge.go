@@ -31,7 +31,8 @@ const (
 )
 
 // Check judges b as engine.Engine says. It may run beside the other methods:
-// it uses a folder of its own.
+// it uses a folder of its own. Ports are tried each time; a bundle that the
+// engine's own check has just accepted is not given to it again.
 func (e *Engine) Check(ctx context.Context, b bundle.Bundle) error {
 	if b.Engine != bundle.HAProxy {
 		return refuse("the bundle is for engine %q", b.Engine)
@@ -42,6 +43,25 @@ func (e *Engine) Check(ctx context.Context, b bundle.Bundle) error {
 	if err := e.bindNew(ctx, b.Ports); err != nil {
 		return err
 	}
+	digest := digestOf(b)
+	if e.accepted.has(e.binary, digest) {
+		return nil
+	}
+	binary, err := os.Stat(e.binary)
+	if err != nil {
+		return fmt.Errorf("judge bundle: %w", err)
+	}
+	if err := e.check(ctx, b); err != nil {
+		return err
+	}
+	if digest != "" {
+		e.accepted.put(binary, digest)
+	}
+	return nil
+}
+
+// check has the engine check b.
+func (e *Engine) check(ctx context.Context, b bundle.Bundle) error {
 	dir, err := os.MkdirTemp(e.run, "judge-")
 	if err != nil {
 		return fmt.Errorf("judge bundle: %w", err)

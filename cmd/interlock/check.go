@@ -24,7 +24,7 @@ type checkOptions struct {
 func newCheckCommand() *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
-		Use:   "check [--config config.toml] [--format text|json|sarif] FILE…",
+		Use:   "check [--config config.toml] FILE…",
 		Short: "Judge stack files before they are deployed",
 		Long: `Check reads stack files as docker stack deploy would, offline, and says which
 routes their services would get and what is wrong, with the line and the fix.
@@ -32,7 +32,8 @@ Each file is a stack of its own, named after the file unless --stack says
 otherwise; files that claim the same host are told so.
 
 With --config it applies the operator's policy, and checks config.toml itself;
-without, every cluster that a service asks for is taken to exist and to admit it.
+without, every cluster that a service asks for is taken to exist and to admit
+it. FILE is - for standard input, at most once.
 
 It ends with 0 when there is no problem of severity error, 1 when there is, and
 2 when it was called wrongly or a file can't be read.`,

@@ -22,7 +22,7 @@ func newCompileCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "compile --config config.toml --snapshot s.json [--out DIR]",
-		Short: "Do offline what core would: tables, endpoints, rendered files and problems",
+		Short: "Do offline what core would, on a snapshot",
 		Long: `Compile a snapshot with a config.toml, as core would at its first start.
 
 With --out it writes, for each cluster's slug, DIR/<slug>/table.json,
@@ -30,9 +30,9 @@ DIR/<slug>/endpoints.json and the rendered files in DIR/<slug>/files/, and all
 problems to DIR/problems.json. Without it prints a summary.
 
 It ends with 0 when there is no problem of severity error, 1 when there is, and
-2 when an input can't be read.`,
+2 when it was called wrongly or an input can't be read.`,
 		Example: `  interlock snapshot > s.json
-  interlock compile --config config.toml --snapshot s.json --out /tmp/compiled`,
+  interlock compile --config config.toml --snapshot s.json --out compiled`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, out, err := in.compile(cmd.InOrStdin())

@@ -35,7 +35,12 @@ func newCoreCommand() *cobra.Command {
 		Use:   "core",
 		Short: "Watch the Swarm and decide what every proxy serves",
 		Long: `Watch the Swarm, decide what every cluster serves, and bring it to the proxies.
-It runs on a manager with Docker's socket; "interlock install" starts it.`,
+It runs on a manager with Docker's socket; "interlock install" starts it, and
+verbs such as "interlock status" talk to it through Docker.
+
+Environment: INTERLOCK_LOG_LEVEL is debug, info, warn or error.`,
+		Example: `  interlock core
+  interlock core --config ./config.toml --identity ./core-identity`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runCore(cmd.Context(), f, cmd.ErrOrStderr())

@@ -13,7 +13,7 @@ func newDevCommand() *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "dev DIR",
-		Short: "Serve a directory of stack files on this machine, without Docker",
+		Short: "Serve a folder of stack files on this machine, without Docker",
 		Long: `Serve what the stack files in DIR (and below) ask for, on this machine and
 without Docker: each service cluster on a port of its own on the loopback, with
 the admission, the checks and the routing of production. A config.toml in DIR
@@ -22,8 +22,9 @@ cluster that admits everything. Changes are taken up as files are saved.
 
 A service runs where its label com.docker.interlock.dev.upstream says, such as
 127.0.0.1:9000; without it an application that echoes requests plays it.`,
-		Example: `  interlock dev ./stacks`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  interlock dev ./stacks
+  interlock dev --port 0 --verbose deploy/dev-example`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			level := slog.LevelWarn
 			if verbose {

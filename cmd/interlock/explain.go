@@ -21,16 +21,18 @@ func newExplainCommand() *cobra.Command {
 	var in offline
 	var host, cluster, format string
 	cmd := &cobra.Command{
-		Use:   "explain [--config config.toml --snapshot s.json] [--cluster NAME] http://host/path",
+		Use:   "explain [--cluster NAME] URL",
 		Short: "Say which route a request takes, why, and who lost",
 		Long: `Say what a cluster does with a request: which route wins and why, who holds the
-host, and who asked for it in vain. Without --config and --snapshot core answers,
-for what it compiled last.
+host, and who asked for it in vain. URL is http://host/path; it is judged as it
+stands, nothing is repaired. Without --config and --snapshot core answers, for
+what it compiled last.
 
 It ends with 0 whatever the answer, and 2 when it was called wrongly or an input
 can't be read.`,
 		Example: `  interlock explain --cluster prod http://www.example.com/shop
-  interlock explain --config config.toml --snapshot s.json --cluster prod http://www.example.com/shop`,
+  interlock explain --config config.toml --snapshot s.json \
+      --cluster prod --format json http://www.example.com/shop`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkFormat(format); err != nil {

@@ -26,8 +26,10 @@ func newExtensionCommand() *cobra.Command {
 		Use:   "extension",
 		Short: "Render tables into engines' configurations, for core alone",
 		Long: `Render tables into engines' configurations. Each request is rendered in a
-process of its own with a deadline and a memory bound. Only core may call.`,
-		Args: cobra.NoArgs,
+process of its own with a deadline and a memory bound. Only core may call; it
+makes the service that runs this.`,
+		Example: `  interlock extension --listen :7400 --identity ./extension-identity`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 			return runExtension(cmd, listen, identityPath, log)

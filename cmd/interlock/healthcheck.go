@@ -16,7 +16,14 @@ func newHealthcheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask this proxy's health port; exit 0 when it is ready",
-		Args:  cobra.NoArgs,
+		Long: `Ask the health port of the proxy in this container, as the front load balancer
+does. It is the HEALTHCHECK of the proxies' image and does not depend on core.
+
+It ends with 0 when the proxy is ready: it serves a confirmed configuration and
+is not being stopped; with 1 when it is not; with 2 when it was called wrongly.`,
+		Example: `  interlock healthcheck
+  interlock healthcheck --port 8404`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := askHealth(cmd.Context(), "http://127.0.0.1:"+port+"/"); err != nil {
 				return &exitError{code: 1, msg: err.Error()}

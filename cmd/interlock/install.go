@@ -41,9 +41,14 @@ the proxies of each cluster ("interlock plan" shows what it wants).
 Run it again with another config.toml, or another image, to change an
 installation; what is as it should be is left alone. Running proxies go on
 serving while core is replaced. Their image changes only when config.toml's
-ProxyImage or --proxy-image says so.`,
+ProxyImage or --proxy-image says so.
+
+It ends with 0 when all is installed and core runs; 1 when something is wrong
+with config.toml or the Swarm, or core does not run in time; 2 when it was
+called wrongly or Docker can't be reached.`,
 		Example: `  interlock install --config config.toml
-  interlock install --config config.toml --image registry.example.com/interlock:1.2 --dry-run
+  interlock install --config config.toml --dry-run \
+      --image registry.example.com/interlock:1.2
   docker context use production && interlock install --config config.toml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -210,11 +215,11 @@ func newUninstallCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "uninstall --yes",
-		Short: "Remove everything that Interlock made on a Swarm, proxies included",
+		Short: "Remove all that Interlock made on a Swarm, proxies included",
 		Long: `Remove the services, secrets, configs and networks that Interlock made on the
 Swarm, its stored state included. Routing ends. The volumes named il-* on the
 nodes that proxies ran on stay; "docker volume rm" removes them there.`,
-		Example: "  interlock uninstall --yes",
+		Example: "  interlock uninstall --yes\n  interlock uninstall --yes --timeout 5m",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {

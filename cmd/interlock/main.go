@@ -62,11 +62,14 @@ func run(ctx context.Context, args []string) int {
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "interlock",
-		Short:         "Layer-7 routing for Docker Swarm, with a service cluster for each environment",
+		Short:         "Layer-7 routing for Docker Swarm, with a service cluster for each environment.",
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		// A shell's completions are no part of routing.
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetUsageFunc(writeUsage)
 	root.AddCommand(verbs()...)
 	return root
 }

@@ -20,13 +20,17 @@ func newPlanCommand() *cobra.Command {
 	var host, path, format string
 	cmd := &cobra.Command{
 		Use:   "plan [--config config.toml]",
-		Short: "Show what the Docker objects of the clusters lack, and what is in the way",
+		Short: "Show what core would do to Docker objects, and what is in the way",
 		Long: `Show the difference between the Docker objects that the clusters need and those
 that exist: what core would do next, and for what it waits. Without --config it
 is by the config.toml that is installed. Nothing is changed.
 
 Whether proxies are ready is judged by their containers' health here; core also
-asks the proxies themselves.`,
+asks the proxies themselves.
+
+It ends with 0 when there is no problem of severity error, whatever is to be
+done; 1 when there is, or nothing is installed; 2 when it was called wrongly or
+Docker can't be reached.`,
 		Example: `  interlock plan
   interlock plan --config new.toml --format json`,
 		Args: cobra.NoArgs,

@@ -15,11 +15,16 @@ func newProblemsCommand() *cobra.Command {
 	var host, format string
 	cmd := &cobra.Command{
 		Use:   "problems",
-		Short: "List what is wrong: with which service, which label, and the fix",
+		Short: "List what is wrong: which service, which label, and the fix",
 		Long: `List what core finds wrong with services, clusters and proxies. A service is
-named as docker service ls names it. Exits with 1 when there is an error.`,
-		Example: "  interlock problems\n  interlock problems --cluster dev --service shop_web\n  interlock problems --format json",
-		Args:    cobra.NoArgs,
+named as docker service ls names it.
+
+It ends with 0 when none of what it lists is of severity error, 1 when something
+is, and 2 when it was called wrongly or core can't be reached.`,
+		Example: `  interlock problems
+  interlock problems --cluster dev --service shop_web
+  interlock problems --format json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err

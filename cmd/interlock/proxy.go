@@ -63,8 +63,21 @@ func newProxyCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "proxy",
-		Short: "Run one proxy: supervisor, engine and agent (the command of the proxy image)",
-		Args:  cobra.NoArgs,
+		Short: "Run one proxy: supervisor, engine and agent",
+		Long: `Run one proxy: the supervisor, which starts the engine and the agent and starts
+each again when it dies. It is the command of the proxies' image; core makes the
+service that runs it.
+
+On SIGTERM, SIGQUIT or SIGINT the proxy is not ready any more but serves for
+--drain-time; then it ends when its last request does, or at --grace.
+
+Environment gives what is not a flag: INTERLOCK_CLUSTER, INTERLOCK_PROXY,
+INTERLOCK_NODE, INTERLOCK_TASK and INTERLOCK_CORE (host:port of core). Core sets
+them.`,
+		Example: `  interlock proxy
+  interlock proxy --engine embedded --run /tmp/run --state /tmp/state \
+      --identity /tmp/identity`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := paths.check(); err != nil {
 				return err

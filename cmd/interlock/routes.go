@@ -13,10 +13,13 @@ func newRoutesCommand() *cobra.Command {
 	var clusters []string
 	var host, format string
 	cmd := &cobra.Command{
-		Use:     "routes",
-		Short:   "List what the clusters serve",
-		Example: "  interlock routes\n  interlock routes --cluster prod --format json",
-		Args:    cobra.NoArgs,
+		Use:   "routes",
+		Short: "List what the clusters serve",
+		Long: `List what the clusters should serve: each host and path with the service behind
+it and the number of its endpoints, and what no proxy has confirmed yet.`,
+		Example: `  interlock routes
+  interlock routes --cluster prod --format json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err

@@ -24,11 +24,16 @@ func newStatusCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how each cluster is: its proxies, its generation, what is wrong",
+		Short: "Say how each cluster is: its proxies, its generation",
 		Long: `Say how each cluster is. Ready means that every running proxy acknowledged the
-cluster's generation. Exits with 1 when a cluster is not ready.`,
-		Example: "  interlock status\n  interlock status --wait --timeout 2m\n  interlock status --format json",
-		Args:    cobra.NoArgs,
+cluster's generation.
+
+It ends with 0 when every cluster is ready, 1 when one is not (with --wait: not
+within --timeout), and 2 when it was called wrongly or core can't be reached.`,
+		Example: `  interlock status
+  interlock status --wait --timeout 2m
+  interlock status --format json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -178,6 +179,10 @@ func (c *compiler) output() Output {
 		if s.draft.grants() && !s.draft.held {
 			if labels := routingLabels(s.Labels); text(labels) <= MaxRemembered {
 				present[s.ID] = Labels{Digest: s.digest, Labels: labels}
+			} else {
+				s.report(problems.New(problems.LabelsNotRemembered,
+					fmt.Sprintf("the routing labels have %d bytes, and only up to %d are remembered: should the next ones be wrong, the service has no last known good route", text(labels), MaxRemembered),
+					"shorten the labels; a wildcard host (`*.apps.example.com`) replaces many names"))
 			}
 		}
 		for _, p := range s.problems {

@@ -15,6 +15,7 @@ import (
 	"interlock/internal/compile"
 	"interlock/internal/config"
 	"interlock/internal/label"
+	"interlock/internal/problems"
 	"interlock/internal/swarm"
 	"interlock/routing"
 )
@@ -267,6 +268,10 @@ func TestRememberedLabelsAreBounded(t *testing.T) {
 		out := compile.Compile(compile.Input{Admitted: []swarm.Service{s}, Networks: []swarm.Network{{ID: "n", Name: "n"}}, ProxyNetworks: []string{"n"}})
 		if _, ok := out.Present["s"]; ok != remembered || len(out.Table.Routes) != 1 {
 			t.Errorf("%d bytes: remembered is %v, %d routes", padding, ok, len(out.Table.Routes))
+		}
+		said := slices.ContainsFunc(out.Problems, func(p routing.Problem) bool { return p.Code == problems.LabelsNotRemembered && p.Service == "s" })
+		if said == remembered {
+			t.Errorf("%d bytes: %v", padding, out.Problems)
 		}
 	}
 }

@@ -119,6 +119,11 @@ func build(ctx context.Context, r Renderer, in compile.Input) (content, error) {
 	if err != nil {
 		return c, &extension.Refusal{Words: err.Error()}
 	}
+	// What can't be stored can't be published: the services that make it so
+	// large are found like those that an engine refuses.
+	if err := store.Fits(c.encoded); errors.Is(err, store.ErrTooLarge) {
+		return c, &extension.Refusal{Words: "the configuration would exceed the store's 250 kB"}
+	}
 	return c, nil
 }
 
@@ -148,17 +153,14 @@ func (p *pipeline) publish(now time.Time, a rollout.Publish) {
 	}
 	records := maps.Clone(p.records)
 	records[rec.Position] = rec
-	states, err := p.states(records)
-	if err != nil {
-		p.step(now, rollout.PublishFailed{Position: a.Position, Words: err.Error()})
-		return
-	}
+	state := p.memory.with(records)
 	p.dirty = false
 	life := p.life
 	go func() {
 		work, cancel := context.WithTimeout(life.ctx, p.options.Timing.Work)
 		defer cancel()
-		life.post(published{rec, persist(work, p.options.Store, p.slug, states, rec.signed)})
+		lost, err := persist(work, p.options.Store, p.slug, state, rec.signed)
+		life.post(published{rec, lost, err})
 	}()
 }
 
@@ -176,39 +178,6 @@ func (p *pipeline) record(a rollout.Publish) (record, error) {
 	return record{origin{Position: a.Position, Key: c.key, Table: c.table, Present: present}, signed}, nil
 }
 
-// states are the state object in full and, for when that is too large, without
-// tables.
-func (p *pipeline) states(records map[bundle.Position]record) ([2][]byte, error) {
-	full, err := p.memory.encode(records)
-	if err != nil {
-		return [2][]byte{}, err
-	}
-	less, err := p.memory.encode(light(records))
-	return [2][]byte{full, less}, err
-}
-
-// persist stores the state before the generation that was made with it.
-func persist(ctx context.Context, s Store, slug string, states [2][]byte, b bundle.Signed) error {
-	if err := saveState(ctx, s, slug, states); err != nil {
-		return err
-	}
-	if err := s.SaveGeneration(ctx, slug, b); err != nil {
-		return fmt.Errorf("save generation: %w", err)
-	}
-	return nil
-}
-
-func saveState(ctx context.Context, s Store, slug string, states [2][]byte) error {
-	err := s.SaveState(ctx, slug, states[0])
-	if errors.Is(err, store.ErrTooLarge) {
-		err = s.SaveState(ctx, slug, states[1])
-	}
-	if err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	return nil
-}
-
 func (p *pipeline) published(now time.Time, e published) {
 	at := e.record.Position
 	if e.err != nil {
@@ -218,7 +187,7 @@ func (p *pipeline) published(now time.Time, e published) {
 		p.step(now, rollout.PublishFailed{Position: at, Words: e.err.Error(), Taken: errors.Is(e.err, store.ErrTaken)})
 		return
 	}
-	p.storeError = ""
+	p.stored(e.lost)
 	p.counts.published.Add(1)
 	p.records[at] = e.record
 	p.boundRecords()
@@ -287,18 +256,15 @@ func (p *pipeline) save(now time.Time) {
 	if !p.dirty || p.saving || now.Before(p.saveFrom) || p.machine.View().State == rollout.Publishing {
 		return
 	}
-	states, err := p.states(p.records)
-	if err != nil {
-		p.log.Error("the state can't be encoded", "error", err)
-		return
-	}
+	state := p.memory.with(p.records)
 	p.dirty, p.saving = false, true
 	p.saveFrom = now.Add(saveInterval)
 	life := p.life
 	go func() {
 		work, cancel := context.WithTimeout(life.ctx, p.options.Timing.Work)
 		defer cancel()
-		life.post(saved{saveState(work, p.options.Store, p.slug, states)})
+		lost, err := saveState(work, p.options.Store, p.slug, state)
+		life.post(saved{lost, err})
 	}()
 }
 
@@ -306,15 +272,23 @@ func (p *pipeline) save(now time.Time) {
 // Swarm's store is everybody's.
 const saveInterval = 5 * time.Second
 
-func (p *pipeline) savedState(now time.Time, err error) {
+func (p *pipeline) savedState(now time.Time, e saved) {
 	p.saving = false
-	if err != nil {
+	if e.err != nil {
 		p.dirty, p.saveFrom = true, now.Add(saveInterval)
-		p.storeError = err.Error()
-		p.log.Error("the state could not be stored", "error", err)
+		p.storeError = e.err.Error()
+		p.log.Error("the state could not be stored", "error", e.err)
 		return
 	}
-	p.storeError = ""
+	p.stored(e.lost)
+}
+
+// stored takes note of a write that worked, and of what it was without.
+func (p *pipeline) stored(lost shed) {
+	if len(lost.good)+lost.claims > 0 && (len(lost.good) != len(p.lost.good) || lost.claims != p.lost.claims) {
+		p.log.Warn("the stored state is incomplete: it would be too large", "services", len(lost.good), "claims", lost.claims)
+	}
+	p.storeError, p.lost = "", lost
 }
 
 // refreshEndpoints sends the endpoints of what is served now.

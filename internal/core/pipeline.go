@@ -55,10 +55,14 @@ type (
 	// published is the end of storing a generation.
 	published struct {
 		record record
+		lost   shed
 		err    error
 	}
 	// saved is the end of storing the state.
-	saved struct{ err error }
+	saved struct {
+		lost shed
+		err  error
+	}
 )
 
 // content is a structure before it has a number.
@@ -94,6 +98,8 @@ type pipeline struct {
 	crashed  string
 	// storeError is of the last write, "" when it worked.
 	storeError string
+	// lost is what the state that was stored last is without.
+	lost shed
 
 	// changed and since are when structure last and first changed without
 	// having become a candidate; zero when there is nothing to propose.
@@ -322,7 +328,7 @@ func (p *pipeline) handle(now time.Time, event any) {
 	case published:
 		p.published(now, e)
 	case saved:
-		p.savedState(now, e.err)
+		p.savedState(now, e)
 	}
 }
 

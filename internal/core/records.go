@@ -49,27 +49,21 @@ func (r record) generation() rollout.Generation {
 	return rollout.Generation{Position: r.signed.Position, Key: r.Key, Digest: r.signed.Digest}
 }
 
-// encode is the state object for these records.
-func (m memory) encode(records map[bundle.Position]record) ([]byte, error) {
+// with is the state that is stored beside these records.
+func (m memory) with(records map[bundle.Position]record) memory {
 	m.Schema, m.Origins = schema, nil
 	for _, r := range records {
 		m.Origins = append(m.Origins, r.origin)
 	}
+	return m
+}
+
+func (m memory) encode() ([]byte, error) {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encode state: %w", err)
 	}
 	return data, nil
-}
-
-// light is the state without tables, for when it is too large with them.
-func light(records map[bundle.Position]record) map[bundle.Position]record {
-	out := make(map[bundle.Position]record, len(records))
-	for at, r := range records {
-		r.Table = routing.Table{}
-		out[at] = r
-	}
-	return out
 }
 
 // keyOf names a structure before it is rendered.

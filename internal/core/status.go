@@ -31,6 +31,7 @@ type view struct {
 	agents     map[string]fleet.Agent // by session
 	crashed    string
 	storeError string
+	lost       shed
 }
 
 // publishStatus shows the present state.
@@ -39,7 +40,7 @@ func (p *pipeline) publishStatus(time.Time) {
 		cluster: p.now.cluster, have: p.have, snapshot: p.now.snapshot,
 		admission: p.now.problems, admitted: len(p.now.admitted), compiled: p.compiled,
 		machine: p.machine.View(), agents: make(map[string]fleet.Agent, len(p.links)),
-		crashed: p.crashed, storeError: p.storeError,
+		crashed: p.crashed, storeError: p.storeError, lost: p.lost,
 	}
 	v.confirmed = p.records[v.machine.Confirmed.Position].Table
 	for id, l := range p.links {
@@ -181,7 +182,24 @@ func (v *view) problems() []routing.Problem {
 	if v.storeError != "" {
 		add(problems.StoreUnwritable, v.storeError, "see `docker node ls`")
 	}
+	if len(v.lost.good)+v.lost.claims > 0 {
+		add(problems.StateTooLarge, v.incomplete(), "shorter or fewer labels make room; until then correct a bad label before core is restarted")
+	}
 	return slices.Concat(all, v.admission, v.compiled.Problems)
+}
+
+// incomplete names what the stored state is without.
+func (v *view) incomplete() string {
+	names := map[string]string{}
+	for _, s := range v.snapshot.Services {
+		names[s.ID] = s.Name
+	}
+	var services []string
+	for _, id := range v.lost.good {
+		services = append(services, cmp.Or(names[id], id))
+	}
+	return fmt.Sprintf("the cluster's state would exceed the store's 250 kB; a restart of core loses the last known good labels of %d services %s and %d claims",
+		len(services), clipped(services), v.lost.claims)
 }
 
 func notSynced(p api.Proxy, want bundle.Position) string {

@@ -11,6 +11,7 @@ const (
 	NoEndpoints          = "no-endpoints"
 	VIPMissing           = "vip-missing"
 	HoldingLastKnownGood = "holding-last-known-good"
+	LabelsNotRemembered  = "labels-not-remembered"
 	QuarantinedByEngine  = "quarantined-by-engine"
 	ClusterFrozen        = "cluster-frozen"
 	TooManyRoutes        = "too-many-routes"
@@ -46,6 +47,10 @@ func compileEntries() []Entry {
 			"The service's present labels are not accepted; it is routed by the last ones that were.",
 			"any error in the labels of a service that had a route",
 			"Correct the labels as the other problem of the same service says."},
+		{LabelsNotRemembered, routing.Warning,
+			"The service's routing labels are too large to be kept as last known good (8 kB). It is served; but when its next labels are not accepted it has no route to fall back on.",
+			"com.docker.lb.hosts with hundreds of long names",
+			"Shorten the labels; a wildcard host (`*.apps.example.com`) replaces many names."},
 		{QuarantinedByEngine, routing.Error,
 			"The proxy engine refused a configuration because of this service. Its new labels are set aside until they change; everything else is live.",
 			"labels that are accepted here, but not by the engine",

@@ -7,6 +7,7 @@ const (
 	ClusterWaiting   = "cluster-waiting"
 	ProxyNotSynced   = "proxy-not-synced"
 	StoreUnwritable  = "store-unwritable"
+	StateTooLarge    = "state-too-large"
 	StoreForeign     = "store-foreign"
 	CompileFailed    = "compile-failed"
 	ConfigUnreadable = "config-unreadable"
@@ -26,6 +27,10 @@ func rolloutEntries() []Entry {
 			"The cluster's state can't be written to the Swarm's store. Endpoints still follow the tasks; nothing new is published until it can.",
 			"managers without quorum",
 			"See the managers' state with `docker node ls`."},
+		{StateTooLarge, routing.Warning,
+			"The cluster's claims and last known good labels would exceed what one object of the store may hold. The largest labels are left out of what is stored, then claims; core still has them until it is restarted, and then rebuilds them from the present labels.",
+			"hundreds of services with kilobytes of routing labels each",
+			"Shorten the labels: a wildcard host (`*.apps.example.com`) replaces many names."},
 		{StoreForeign, routing.Warning,
 			"A Docker config has the name or label of stored state but not core's signature: somebody else made it, or it is of an earlier installation. It is ignored, counts for nothing, and is left alone.",
 			"docker config create --label com.docker.interlock.state=prod il.prod.state.99 file",

@@ -147,7 +147,16 @@ func Sign(key ed25519.PrivateKey, cluster string, at Position, encoded []byte) S
 
 // Verify checks signature and content; it returns ErrSignature when either is off.
 func (s Signed) Verify(key ed25519.PublicKey, cluster string) error {
-	if s.Cluster != cluster || s.Digest != Digest(s.Encoded) || !ed25519.Verify(key, s.statement(), s.Signature) {
+	if s.Digest != Digest(s.Encoded) {
+		return ErrSignature
+	}
+	return s.VerifyClaim(key, cluster)
+}
+
+// VerifyClaim checks the signature alone: that core published something with
+// this digest at this position. The content may be missing, or another's.
+func (s Signed) VerifyClaim(key ed25519.PublicKey, cluster string) error {
+	if s.Cluster != cluster || !ed25519.Verify(key, s.statement(), s.Signature) {
 		return ErrSignature
 	}
 	return nil

@@ -222,6 +222,7 @@ func (e helloRequest) on(_ context.Context, l *loop) {
 	}
 	if l.confirmed != nil {
 		h.Confirmed, h.ConfirmedDigest = positionTo(l.confirmed.Signed.Position), l.confirmed.Signed.Digest
+		h.ConfirmedSignature = l.confirmed.Signed.Signature
 	}
 	e.reply <- h
 }

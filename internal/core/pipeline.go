@@ -336,9 +336,24 @@ func (p *pipeline) handle(now time.Time, event any) {
 func (p *pipeline) connected(now time.Time, l link) {
 	a := l.Agent()
 	p.links[l.ID()] = l
-	p.step(now, rollout.Connected{Agent: rollout.Agent{
-		ID: l.ID(), Name: a.Proxy, Confirmed: a.Confirmed, Digest: a.ConfirmedDigest, Draining: a.Draining,
-	}})
+	agent := rollout.Agent{ID: l.ID(), Name: a.Proxy, Draining: a.Draining}
+	if err := p.proved(a); err == nil {
+		agent.Confirmed, agent.Digest = a.Confirmed, a.ConfirmedDigest
+	} else {
+		agent.Doubt = fmt.Sprintf("it says that it confirmed %d-%d and can't prove it", a.Confirmed.Epoch, a.Confirmed.Generation)
+		p.log.Warn("an agent counts as empty", "session", l.ID(), "proxy", a.Proxy, "confirmed", a.Confirmed, "error", err)
+	}
+	p.step(now, rollout.Connected{Agent: agent})
+}
+
+// proved checks that we signed what the agent says that it confirmed. Else one
+// proxy that was broken into could name a number past all that are left to us.
+func (p *pipeline) proved(a fleet.Agent) error {
+	if a.Confirmed == (bundle.Position{}) {
+		return nil
+	}
+	claim := bundle.Signed{Cluster: p.cluster.Name, Position: a.Confirmed, Digest: a.ConfirmedDigest, Signature: a.ConfirmedSignature}
+	return claim.VerifyClaim(p.verifyKey(), p.cluster.Name)
 }
 
 // drain tells proxies whose task is meant to stop: seconds before the signal.

@@ -250,6 +250,7 @@ func (a *agent) session(ctx context.Context, client fleetv1.FleetClient, key ed2
 	hello := &fleetv1.Hello{Proxy: a.id, Task: a.id, Node: "n1"}
 	if a.confirmed != nil {
 		hello.Confirmed, hello.ConfirmedDigest = a.confirmed.Position, a.confirmed.Digest
+		hello.ConfirmedSignature = a.confirmed.Signature
 	}
 	a.mu.Unlock()
 	stream.Send(&fleetv1.FromAgent{Kind: &fleetv1.FromAgent_Hello{Hello: hello}})

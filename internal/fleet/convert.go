@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"crypto/ed25519"
 	"maps"
 	"slices"
 	"strings"
@@ -29,8 +30,16 @@ func agentFrom(h *fleetv1.Hello) Agent {
 		Engine: clip(h.GetEngine(), maxText), EngineVersion: clip(h.GetEngineVersion(), maxText), Version: clip(h.GetVersion(), maxText),
 		Running: positionFrom(h.GetRunning()), Confirmed: positionFrom(h.GetConfirmed()),
 		RunningDigest: clip(h.GetRunningDigest(), maxText), ConfirmedDigest: clip(h.GetConfirmedDigest(), maxText),
-		Draining: h.GetDraining(),
+		ConfirmedSignature: signatureFrom(h.GetConfirmedSignature()), Draining: h.GetDraining(),
 	}
+}
+
+// signatureFrom is nil for what is no signature by its length.
+func signatureFrom(b []byte) []byte {
+	if len(b) != ed25519.SignatureSize {
+		return nil
+	}
+	return b
 }
 
 func reportFrom(r *fleetv1.Report) Report {

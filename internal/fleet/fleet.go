@@ -60,7 +60,10 @@ type Agent struct {
 	Engine, EngineVersion, Version string
 	Running, Confirmed             bundle.Position
 	RunningDigest, ConfirmedDigest string
-	Draining                       bool
+	// ConfirmedSignature is core's, of what was confirmed; it is not verified
+	// here.
+	ConfirmedSignature []byte
+	Draining           bool
 }
 
 // Phase is an agent's answer.

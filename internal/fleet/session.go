@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -176,9 +177,10 @@ func (s *Session) serve(ctx context.Context, cluster Cluster) error {
 
 // welcomeEpoch goes past what the agent reports: agents that outlived a restored
 // Swarm must not be stranded (I14).
+// What is not proved leads no further than this session, and not around to 0.
 func welcomeEpoch(epoch uint64, a Agent) uint64 {
 	reported := max(a.Confirmed.Epoch, a.Running.Epoch)
-	if reported > epoch {
+	if reported > epoch && reported < math.MaxUint64 {
 		return reported + 1
 	}
 	return epoch

@@ -40,6 +40,9 @@ type Agent struct {
 	// Digest is of what it confirmed.
 	Digest   string
 	Draining bool
+	// Doubt is what it said and was not believed, in words for people. What it
+	// is said to have confirmed must be proved: it moves the cluster's numbers.
+	Doubt string
 }
 
 // Connected is an agent with a new session.

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	"interlock/bundle"
@@ -9,9 +10,14 @@ import (
 // connected takes up an agent that says what it has. One that confirmed a
 // generation that we only know as published tells us that it is confirmed; one
 // that is ahead of all we know, or has something else under our number, makes
-// us go past it (I14): its store outlived ours.
+// us go past it (I14): its store outlived ours. One that is where nobody could
+// have got to counts as empty.
 func (m *Machine) connected(now time.Time, e Connected) {
-	m.agents[e.Agent.ID] = &agent{Agent: e.Agent}
+	if p := e.Agent.Confirmed; max(p.Epoch, p.Generation) >= maxNumber {
+		e.Agent.Confirmed, e.Agent.Digest = bundle.Position{}, ""
+		e.Agent.Doubt = fmt.Sprintf("it says that it confirmed %d-%d, which can't be", p.Epoch, p.Generation)
+	}
+	m.agents[e.Agent.ID] = &agent{Agent: e.Agent, words: e.Agent.Doubt}
 	at, digest := e.Agent.Confirmed, e.Agent.Digest
 	if at.Less(m.confirmed.Position) || at == (bundle.Position{}) || at == m.confirmed.Position && same(digest, m.confirmed.Digest) {
 		return

@@ -139,8 +139,12 @@ func (m *Machine) report(now time.Time, r Report) {
 	}
 }
 
-// confirmedLate takes a confirmation that came after we gave up on it.
+// confirmedLate takes a confirmation that came after we gave up on it, of what
+// we have published. Others don't count: they would move our numbers.
 func (m *Machine) confirmedLate(a *agent, p bundle.Position) {
+	if p.Epoch > m.epoch || p.Generation > m.last {
+		return
+	}
 	if a.Confirmed.Less(p) {
 		a.Confirmed = p
 	}

@@ -454,8 +454,11 @@ type Hello struct {
 	ConfirmedDigest string    `protobuf:"bytes,9,opt,name=confirmed_digest,json=confirmedDigest,proto3" json:"confirmed_digest,omitempty"`
 	RunningDigest   string    `protobuf:"bytes,10,opt,name=running_digest,json=runningDigest,proto3" json:"running_digest,omitempty"`
 	Draining        bool      `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Core's signature of the confirmed bundle, which covers its position and
+	// digest: what it does not prove, core does not believe.
+	ConfirmedSignature []byte `protobuf:"bytes,12,opt,name=confirmed_signature,json=confirmedSignature,proto3" json:"confirmed_signature,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -563,6 +566,13 @@ func (x *Hello) GetDraining() bool {
 		return x.Draining
 	}
 	return false
+}
+
+func (x *Hello) GetConfirmedSignature() []byte {
+	if x != nil {
+		return x.ConfirmedSignature
+	}
+	return nil
 }
 
 type Welcome struct {
@@ -1359,7 +1369,7 @@ const file_proto_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
-	"generation\"\x80\x03\n" +
+	"generation\"\xb1\x03\n" +
 	"\x05Hello\x12\x14\n" +
 	"\x05proxy\x18\x01 \x01(\tR\x05proxy\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
@@ -1372,7 +1382,8 @@ const file_proto_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x10confirmed_digest\x18\t \x01(\tR\x0fconfirmedDigest\x12%\n" +
 	"\x0erunning_digest\x18\n" +
 	" \x01(\tR\rrunningDigest\x12\x1a\n" +
-	"\bdraining\x18\v \x01(\bR\bdraining\"9\n" +
+	"\bdraining\x18\v \x01(\bR\bdraining\x12/\n" +
+	"\x13confirmed_signature\x18\f \x01(\fR\x12confirmedSignature\"9\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\"\x92\x01\n" +

@@ -146,19 +146,6 @@ func readIdentity(path string) (identity.Identity, error) {
 	return id, nil
 }
 
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, configMax+1))
-	if err == nil && len(data) > configMax {
-		err = fmt.Errorf("%s has more than %d bytes", path, configMax)
-	}
-	return data, err
-}
-
 // connectDocker waits for the Engine: a manager that is starting answers later.
 func connectDocker(ctx context.Context, c config.Core, log *slog.Logger) (*docker.Client, error) {
 	options := docker.Options{Host: c.DockerURL, CACert: c.TLSCACert, Cert: c.TLSCert, Key: c.TLSKey}

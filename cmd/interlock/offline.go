@@ -57,23 +57,29 @@ func readConfig(path string) (config.File, error) {
 	if path == "" {
 		return config.File{}, &exitError{code: exitUsage, msg: "--config is missing", hint: "name the operator's config.toml"}
 	}
-	f, err := os.Open(path)
+	data, err := readBounded(path)
 	if err != nil {
 		return config.File{}, unreadable(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, configMax+1))
-	if err != nil {
-		return config.File{}, unreadable(err)
-	}
-	if len(data) > configMax {
-		return config.File{}, unreadable(fmt.Errorf("%s has more than %d bytes", path, configMax))
 	}
 	file := config.Parse(data, path)
 	if file.Unreadable != "" {
 		return file, unreadable(fmt.Errorf("%s is not valid TOML: %s", path, printable(file.Unreadable)))
 	}
 	return file, nil
+}
+
+// readBounded reads a config.toml as far as it may be one.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, configMax+1))
+	if err == nil && len(data) > configMax {
+		err = fmt.Errorf("%s has more than %d bytes", path, configMax)
+	}
+	return data, err
 }
 
 // openOr opens a file, or takes other for "-".

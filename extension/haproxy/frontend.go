@@ -36,6 +36,7 @@ func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
 		b.WriteString("  tcp-request connection expect-proxy layer4 if { src -f @DIR@/lists/trusted.lst }\n")
 	}
 	renderRefusals(b)
+	renderFraming(b)
 	renderSite(b, m)
 	renderPathCheck(b, base)
 	renderPathLookup(b, m)
@@ -65,6 +66,14 @@ func renderRefusals(b *strings.Builder) {
   http-request deny deny_status 400 if { url -m reg '` + badByte + `' }
   http-request deny deny_status 400 if { req.fhdr_cnt(host) gt 1 }
 `)
+}
+
+// renderFraming refuses what servers delimit differently: chunks in HTTP/1.0,
+// which has none. HAProxy hands them on as HTTP/1.1, and what one side takes for
+// the body is the next request for the other. It is no rule of routing.Resolve,
+// which sees the request line and Host alone.
+func renderFraming(b *strings.Builder) {
+	b.WriteString("  http-request deny deny_status 400 if HTTP_1.0 { req.fhdr_cnt(transfer-encoding) gt 0 }\n")
 }
 
 const (

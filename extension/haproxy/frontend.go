@@ -21,7 +21,7 @@ const (
 )
 
 // logFormat is of failed requests: JSON, without the query.
-const logFormat = `'%{+json}o %(client)ci %(status)ST %(state)tsc %(section)b %(server)s %(ms)Ta %(method)HM %(host)[var(txn.host)] %(path)HPO %(id)ID'`
+const logFormat = `'%{+json}o %(client)ci %(port)cp %(status)ST %(state)tsc %(section)b %(server)s %(ms)Ta %(method)HM %(host)[var(txn.host)] %(path)HPO %(id)ID'`
 
 // maxHost is the longest Host: 253 bytes of name, a dot, ":" and five digits.
 const maxHost = 253 + 1 + 6

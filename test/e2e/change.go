@@ -11,9 +11,14 @@ import (
 // environment is off the network until Swarm has noticed, and comes back.
 func (l *Lab) cutNode(ctx context.Context) error {
 	n := l.Swarm.Nodes[l.layout.Envs[0].Proxies[1]]
+	endpoints, err := l.endpointsOn(ctx, n)
+	if err != nil {
+		return err
+	}
 	l.say("  %s is cut off the network", n.Name())
 	l.killed(n, "")
 	cut := len(l.kills) - 1
+	l.kills[cut].endpoints = endpoints
 	if err := n.Cut(ctx); err != nil {
 		return err
 	}

@@ -2,13 +2,17 @@ package e2e
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"interlock/test/load"
+	"interlock/test/swarm"
 )
 
 // session is what the load balancer says of one connection of a client.
@@ -44,9 +48,16 @@ func (l *Lab) explain() func(load.Failure) string {
 	if err != nil {
 		l.say("without evidence nothing is counted apart: %v", err)
 	}
+	served, err := l.served()
+	if err != nil {
+		l.say("without the proxies' logs nothing is known of endpoints: %v", err)
+	}
 	return func(f load.Failure) string {
 		node := assigned.node(f)
 		for _, k := range l.kills {
+			if slices.Contains(k.endpoints, served[f.Env+" "+f.Local.String()]) {
+				return "in flight to a task on a node cut off"
+			}
 			end := f.Began.Add(f.Took)
 			if node != k.node || end.Before(k.at) || f.Began.After(k.until) || k.env != "" && k.env != f.Env {
 				continue
@@ -108,4 +119,60 @@ func parseSession(line string) (client, server string, s session, ok bool) {
 	}
 	s.begin, s.end = begin, begin.Add(time.Duration(total)*time.Millisecond)
 	return words[0], words[3], s, true
+}
+
+// served maps "environment client-address" to the last server that a proxy gave
+// a request of that client to, of those that it had trouble with and logged.
+func (l *Lab) served() (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	found := map[string]string{}
+	for _, e := range l.layout.Envs {
+		for _, node := range e.Proxies {
+			n := l.Swarm.Nodes[node]
+			ids, err := containers(ctx, n, "interlock-proxy-"+e.Name, "--all")
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range ids {
+				out, err := n.Docker(ctx, "logs", id)
+				if err != nil {
+					return nil, err
+				}
+				readServed(found, e.Name, out)
+			}
+		}
+	}
+	return found, nil
+}
+
+func readServed(found map[string]string, env, log string) {
+	for line := range strings.Lines(log) {
+		var request struct {
+			Client, Server string
+			Port           int
+		}
+		if json.Unmarshal([]byte(line), &request) == nil && request.Port > 0 {
+			found[fmt.Sprintf("%s %s:%d", env, request.Client, request.Port)] = request.Server
+		}
+	}
+}
+
+// endpointsOn are the names that proxies give to the tasks on a node.
+func (l *Lab) endpointsOn(ctx context.Context, n *swarm.Node) ([]string, error) {
+	out, err := n.Docker(ctx, "ps", "--quiet")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, id := range strings.Fields(out) {
+		out, err := n.Docker(ctx, "inspect", id, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}")
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range strings.Fields(out) {
+			names = append(names, "e_"+strings.ReplaceAll(address, ".", "_")+"_8080")
+		}
+	}
+	return names, nil
 }

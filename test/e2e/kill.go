@@ -15,18 +15,22 @@ import (
 
 // kill is a process or node that ended without notice, and when.
 type kill struct {
-	node  string
-	env   string // "" for a node, whose proxies all ended
-	at    time.Time
-	until time.Time // when what is in flight on it has ended one way or another
+	node string
+	env  string // "" for a node, whose proxies all ended
+	at   time.Time
+	// endpoints are the names that proxies give to the tasks of a node cut off.
+	endpoints []string
+	until     time.Time // when what is in flight on it has ended one way or another
 }
 
 // inFlight is how long a request may have been on its way to what ended.
 const inFlight = patience + 5*time.Second
 
-// containers are those of a service on a node, by full id.
-func containers(ctx context.Context, n *swarm.Node, service string) ([]string, error) {
-	out, err := n.Docker(ctx, "ps", "--quiet", "--no-trunc", "--filter", "label=com.docker.swarm.service.name="+service)
+// containers are those of a service on a node, by full id; more are options of
+// docker ps.
+func containers(ctx context.Context, n *swarm.Node, service string, more ...string) ([]string, error) {
+	out, err := n.Docker(ctx, append([]string{"ps", "--quiet", "--no-trunc", "--filter",
+		"label=com.docker.swarm.service.name=" + service}, more...)...)
 	return strings.Fields(out), err
 }
 

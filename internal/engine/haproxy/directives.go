@@ -67,7 +67,7 @@ var serverOptions = map[string]int{
 	"check": 0, "no-check": 0, "backup": 0, "send-proxy": 0, "send-proxy-v2": 0, "inter": 1, "fastinter": 1, "downinter": 1,
 	"fall": 1, "rise": 1, "observe": 1, "error-limit": 1, "on-error": 1, "on-marked-down": 1, "on-marked-up": 1, "weight": 1,
 	"maxconn": 1, "minconn": 1, "maxqueue": 1, "slowstart": 1, "cookie": 1, "pool-max-conn": 1, "pool-low-conn": 1,
-	"pool-purge-delay": 1, "max-reuse": 1, "proto": 1, "tcp-ut": 1,
+	"pool-purge-delay": 1, "max-reuse": 1, "proto": 1,
 }
 
 var (

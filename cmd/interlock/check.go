@@ -39,9 +39,10 @@ It ends with 0 when there is no problem of severity error, 1 when there is, and
 2 when it was called wrongly or a file can't be read.`,
 		Example: `  interlock check docker-stack.yml
   interlock check --config config.toml --collection /dev --format json dev/*.yml
-  interlock check --config config.toml`,
+  interlock check --config config.toml
+  docker stack config -c shop.yml | interlock check --stack shop -`,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return runCheck(cmd.OutOrStdout(), o, files)
+			return runCheck(cmd.InOrStdin(), cmd.OutOrStdout(), o, files)
 		},
 	}
 	cmd.Flags().StringVar(&o.config, "config", "", "the operator's `config.toml`")
@@ -51,12 +52,12 @@ It ends with 0 when there is no problem of severity error, 1 when there is, and
 	return cmd
 }
 
-func runCheck(w io.Writer, o checkOptions, files []string) error {
+func runCheck(in io.Reader, w io.Writer, o checkOptions, files []string) error {
 	write, ok := map[string]func(io.Writer, check.Report) error{"text": writeReport, "json": writeReportJSON, "sarif": writeReportSARIF}[o.format]
 	if !ok {
 		return &exitError{code: exitUsage, msg: fmt.Sprintf("unknown format %q", o.format), hint: "write text, json or sarif"}
 	}
-	report, err := checkFiles(o, files)
+	report, err := checkFiles(in, o, files)
 	if err != nil {
 		if o.format != "text" {
 			return errors.Join(err, write(w, report))
@@ -70,12 +71,12 @@ func runCheck(w io.Writer, o checkOptions, files []string) error {
 }
 
 // checkFiles does the work. With an error it still returns a well-formed report.
-func checkFiles(o checkOptions, files []string) (check.Report, error) {
+func checkFiles(in io.Reader, o checkOptions, files []string) (check.Report, error) {
 	none := check.Report{Problems: []routing.Problem{}, Routes: []check.Route{}}
 	if len(files) == 0 && o.config == "" {
 		return none, &exitError{code: exitUsage, msg: "no stack file given", hint: "interlock check docker-stack.yml"}
 	}
-	project, found, err := stackfile.Load(files, o.stack, os.LookupEnv)
+	project, found, err := stackfile.LoadOr(in, files, o.stack, os.LookupEnv)
 	if err != nil {
 		return none, unreadable(err)
 	}

@@ -17,6 +17,8 @@ const (
 	StackfileLabelWithoutValue = "stackfile-label-without-value"
 	StackfileDocuments         = "stackfile-documents"
 	StackfileObject            = "stackfile-object"
+	StackfileNetworkDriver     = "stackfile-network-driver"
+	StackfileJob               = "stackfile-job"
 )
 
 func stackfileEntries() []Entry {
@@ -73,5 +75,13 @@ func stackfileEntries() []Entry {
 			"A secret or config that the service uses is not declared in the file. `docker stack deploy` refuses it.",
 			"services:\n  web:\n    secrets: [key]   # no secrets: at the end",
 			"Declare it under the file's `secrets:` or `configs:`, with `external: true` where it exists already."},
+		{StackfileNetworkDriver, routing.Error,
+			"The service asks for routing and is on a network that ends at its node, such as `host` or one with `driver: bridge`. The proxies reach services over overlay networks only.",
+			"networks:\n  outside: {external: true, name: host}",
+			"Put the service on an overlay network that the proxies are on, and take it off the other."},
+		{StackfileJob, routing.Error,
+			"The service asks for routing and is a job. A job's tasks end; no request is sent to them.",
+			"deploy:\n  mode: replicated-job",
+			"Write `mode: replicated` or `mode: global`, or remove the routing labels."},
 	}
 }

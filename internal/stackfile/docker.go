@@ -1,6 +1,7 @@
 package stackfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -195,9 +196,11 @@ func (p *parser) build(cfg *types.Config) Project {
 		s.Networks = p.networks(n, declared, cfg)
 		p.objects(n, declared, cfg)
 		p.publishedPort(s, declared)
+		p.job(s)
 		project.Services = append(project.Services, s)
 	}
 	project.Networks = p.declaredNetworks(project.Services, cfg)
+	p.localNetworks(project)
 	return project
 }
 
@@ -221,6 +224,7 @@ func (p *parser) objects(n *serviceNode, declared types.ServiceConfig, cfg *type
 
 func (p *parser) deployment(s *Service, declared types.ServiceConfig) {
 	s.Global = strings.HasPrefix(declared.Deploy.Mode, "global")
+	s.Job = strings.HasSuffix(declared.Deploy.Mode, "-job")
 	s.DNSRR = declared.Deploy.EndpointMode == "dnsrr"
 	s.Constraints = declared.Deploy.Placement.Constraints
 	if declared.Deploy.Replicas != nil {
@@ -270,9 +274,10 @@ func (p *parser) networkName(key string, n types.NetworkConfig) string {
 }
 
 func (p *parser) declaredNetworks(services []Service, cfg *types.Config) []Network {
-	external := map[string]bool{}
+	declared := map[string]Network{}
 	for key, n := range cfg.Networks {
-		external[p.networkName(key, n)] = n.External.External
+		name := p.networkName(key, n)
+		declared[name] = Network{Name: name, External: n.External.External, Driver: driverOf(name, n)}
 	}
 	var names []string
 	for _, s := range services {
@@ -281,7 +286,9 @@ func (p *parser) declaredNetworks(services []Service, cfg *types.Config) []Netwo
 	sort.Strings(names)
 	var out []Network
 	for _, name := range slices.Compact(names) {
-		out = append(out, Network{Name: name, External: external[name]})
+		n := declared[name]
+		n.Name, n.Driver = name, cmp.Or(n.Driver, overlay)
+		out = append(out, n)
 	}
 	return out
 }

@@ -21,12 +21,14 @@ var firstCreated = time.Unix(0, 0).UTC()
 // ranges for documentation.
 func (p Project) Snapshot(networks ...string) swarm.Snapshot {
 	var snap swarm.Snapshot
+	driver := map[string]string{}
 	for _, n := range p.Networks {
 		networks = append(networks, n.Name)
+		driver[n.Name] = n.Driver
 	}
 	slices.Sort(networks)
 	for _, name := range slices.Compact(networks) {
-		snap.Networks = append(snap.Networks, swarm.Network{ID: name, Name: name, Driver: "overlay"})
+		snap.Networks = append(snap.Networks, swarm.Network{ID: name, Name: name, Driver: cmp.Or(driver[name], overlay)})
 	}
 	for i, s := range p.Services {
 		if s.Refused {
@@ -55,7 +57,7 @@ func (s Service) asService(i int) swarm.Service {
 	out := swarm.Service{
 		ID: s.id(i), Name: s.DeployedName(), Created: firstCreated.Add(time.Duration(i) * time.Second),
 		Labels: labels, ContainerLabels: s.ContainerLabels, Networks: s.Networks, TemplateDigest: "present",
-		ExposedPorts: s.TargetPorts, Constraints: s.Constraints, Replicas: s.Replicas, Global: s.Global,
+		ExposedPorts: s.TargetPorts, Constraints: s.Constraints, Replicas: s.Replicas, Global: s.Global, Job: s.Job,
 	}
 	if !s.DNSRR {
 		out.VIPs = addresses("192.0.2", s.Networks, i)

@@ -58,6 +58,8 @@ type Service struct {
 	TargetPorts []int
 	Replicas    uint64
 	Global      bool
+	// Job says that its tasks are to end: such a service is never an endpoint.
+	Job         bool
 	DNSRR       bool
 	Constraints []string
 
@@ -88,13 +90,34 @@ type Network struct {
 	// Name is what Docker calls it.
 	Name     string
 	External bool
+	// Driver is "overlay" unless the file says otherwise, or the name is one of
+	// those that every node has.
+	Driver string
 }
+
+// Stdin is the name of a file that stands for standard input.
+const Stdin = "-"
 
 // Load reads files from disk and parses each as a stack of its own. stack
 // names them all; when "", each is named after its file. The error says which
 // file can't be read; whatever is wrong inside a file is a problem. A file that
 // is named twice is read once.
 func Load(files []string, stack string, env func(string) (string, bool)) (Project, []routing.Problem, error) {
+	return load(files, stack, env, readFile)
+}
+
+// LoadOr is Load where the file Stdin is what in yields, as the stack "stdin"
+// unless stack says otherwise.
+func LoadOr(in io.Reader, files []string, stack string, env func(string) (string, bool)) (Project, []routing.Problem, error) {
+	return load(files, stack, env, func(name string) ([]byte, error) {
+		if name == Stdin {
+			return readBounded("standard input", in)
+		}
+		return readFile(name)
+	})
+}
+
+func load(files []string, stack string, env func(string) (string, bool), read func(string) ([]byte, error)) (Project, []routing.Problem, error) {
 	files = once(files)
 	parsed := make([]Project, len(files))
 	found := make([][]routing.Problem, len(files))
@@ -107,7 +130,7 @@ func Load(files []string, stack string, env func(string) (string, bool)) (Projec
 	for i, file := range files {
 		g.Go(func() error {
 			var data []byte
-			if data, errs[i] = readFile(file); errs[i] == nil {
+			if data, errs[i] = read(file); errs[i] == nil {
 				src := Source{File: file, Stack: cmp.Or(stack, names[i]), Data: data}
 				parsed[i], found[i] = Parse(src, env)
 			}
@@ -155,7 +178,11 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	return readBounded(name, f)
+}
+
+func readBounded(name string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, MaxFile)
 	}
@@ -181,6 +208,9 @@ func stackNames(files []string) []string {
 }
 
 func baseName(file string) string {
+	if file == Stdin {
+		return "stdin"
+	}
 	base := filepath.Base(file)
 	return strings.TrimSuffix(base, filepath.Ext(base))
 }

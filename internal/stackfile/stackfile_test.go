@@ -3,6 +3,7 @@ package stackfile_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,7 +57,9 @@ func TestParse(t *testing.T) {
 				Networks: []string{"shop_default"},
 			},
 		},
-		Networks: []stackfile.Network{{Name: "edge", External: true}, {Name: "shop_back"}, {Name: "shop_default"}},
+		Networks: []stackfile.Network{
+			{Name: "edge", External: true, Driver: "overlay"}, {Name: "shop_back", Driver: "overlay"}, {Name: "shop_default", Driver: "overlay"},
+		},
 	}
 	if diff := cmp.Diff(want, p, cmpopts.IgnoreUnexported(stackfile.Service{})); diff != "" {
 		t.Error(diff)
@@ -121,6 +124,17 @@ func TestLoadNamesStacksAfterFiles(t *testing.T) {
 	}
 	if _, _, err := stackfile.Load([]string{filepath.Join(dir, "missing.yml")}, "", noEnv); err == nil {
 		t.Error("a missing file is no error")
+	}
+}
+
+func TestLoadOrReadsStandardInput(t *testing.T) {
+	p, found, err := stackfile.LoadOr(strings.NewReader(full), []string{stackfile.Stdin}, "", noEnv)
+	if err != nil || len(found) > 0 || len(p.Services) != 2 || p.Services[0].Stack != "stdin" {
+		t.Errorf("%+v, %v, %v", p, found, err)
+	}
+	large := strings.NewReader(strings.Repeat("#", stackfile.MaxFile+1))
+	if _, _, err := stackfile.LoadOr(large, []string{stackfile.Stdin}, "", noEnv); err == nil {
+		t.Error("too much is read")
 	}
 }
 

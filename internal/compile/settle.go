@@ -146,7 +146,7 @@ func (c *compiler) conflict(s *service, a ask) routing.Problem {
 	if a.host == routing.DefaultHost {
 		name, what = "default_backend", "the default backend"
 	}
-	hint := "use another name, or ask the operator (Owners in config.toml, interlock claims)"
+	hint := "use another name, or ask the operator to give it to you with Owners in config.toml"
 	holder := a.conflict.Holder
 	switch {
 	case a.conflict.Owners != "":

@@ -159,9 +159,9 @@ func admits(c config.Cluster) string {
 
 func wrongHome(c config.Cluster, s swarm.Service, collection, home string) routing.Problem {
 	return problems.New(problems.NotAdmittedHome,
-		fmt.Sprintf("%s is at home in collection %s and now claims %s; it enters cluster %q when the operator has approved the move",
+		fmt.Sprintf("%s is at home in collection %s and now claims %s; labels alone do not move a stack, so it does not enter cluster %q",
 			OwnerInWords(s.Owner()), home, collection, c.Name),
-		"set "+swarm.CollectionLabel+"="+home+" again, or ask the operator to run: interlock approve "+s.Owner())
+		"set "+swarm.CollectionLabel+"="+home+" again, or deploy under another stack name in the new collection and then remove this stack")
 }
 
 func wrongStack(c config.Cluster, s swarm.Service) routing.Problem {

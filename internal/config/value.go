@@ -189,7 +189,7 @@ func kindOf(v any) string {
 var (
 	dockerName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
 	networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
-	signal      = regexp.MustCompile(`^(SIG)?[A-Z0-9+-]{1,12}$`)
+	signal      = regexp.MustCompile(`^(SIG)?(TERM|QUIT|INT)$`)
 	constraint  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*\s*(==|!=)\s*\S.*$`)
 	preference  = regexp.MustCompile(`^(node|engine)\.labels\.\S+$`)
 )

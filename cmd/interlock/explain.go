@@ -38,6 +38,9 @@ can't be read.`,
 			if err := checkFormat(format); err != nil {
 				return err
 			}
+			if err := explain.CheckURL(args[0]); err != nil {
+				return &exitError{code: exitUsage, msg: err.Error(), hint: "write http://host/path"}
+			}
 			answer := in.explain
 			if in == (offline{}) {
 				answer = live(host).explain

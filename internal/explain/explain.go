@@ -3,6 +3,8 @@
 package explain
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +81,33 @@ func Explain(out compile.Output, url string) Answer {
 		a.losers(out.Lost)
 	}
 	return a
+}
+
+// CheckURL says what keeps url from being a request that can be explained: it
+// needs http:// or https:// and a host. Anything else in it is a matter of
+// routing, and of Explain.
+func CheckURL(url string) error {
+	scheme, rest, ok := strings.Cut(url, "://")
+	switch {
+	case url == "":
+		return errors.New("the URL is empty")
+	case !ok:
+		return fmt.Errorf("%q has no scheme", clip(url))
+	case !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https"):
+		return fmt.Errorf("%q is no scheme that a proxy serves", clip(scheme))
+	case rest == "" || strings.ContainsAny(rest[:1], "/?#"):
+		return fmt.Errorf("%q names no host", clip(url))
+	}
+	return nil
+}
+
+// clip shortens text of others for a message.
+func clip(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // split takes url apart without repairing anything.

@@ -81,3 +81,15 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckURL(t *testing.T) {
+	for url, fine := range map[string]bool{
+		"http://a.x.test": true, "HTTPS://a.x.test/app?q": true, "http://user@a.x.test/": true, "http://a.x.test:8080": true,
+		"": false, "a.x.test/app": false, "a.x.test:8080": false, "ftp://a.x.test/": false, "http://": false, "http:///app": false, "://a": false,
+		"http:/a.x.test": false, "http://?q": false,
+	} {
+		if err := explain.CheckURL(url); (err == nil) != fine {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}

@@ -297,6 +297,23 @@ func TestHomesHoldNobodyUp(t *testing.T) {
 	w.until("endpoints flow", dev.serves("web.example.com", "10.0.0.7:80"))
 }
 
+// homelessStore has homes that can't be read.
+type homelessStore struct{ Store }
+
+func (homelessStore) LoadHomes(context.Context) ([]byte, error) {
+	return nil, errors.New("not gzip")
+}
+
+// TestLostHomes: homes that can't be read do not keep core from leading.
+func TestLostHomes(t *testing.T) {
+	w := newWorld(t)
+	w.store = homelessStore{w.store}
+	w.start()
+	w.agent("dev", "dev.1", nil)
+	w.give(snapshot(web))
+	w.until("it leads", w.confirmed("dev", 1))
+}
+
 // TestExtensionRefuses: a table that the extension refuses is taken apart like
 // one that the engine refuses; an extension that does not answer blames nobody.
 func TestExtensionRefuses(t *testing.T) {

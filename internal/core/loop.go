@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -32,6 +33,7 @@ type Core struct {
 
 	snapshots chan swarm.Snapshot // capacity 1: the latest
 	homes     policy.Homes
+	loads     int               // of homes, that failed
 	unsaved   chan policy.Homes // capacity 1: the latest that are not stored
 
 	seen      atomic.Pointer[sight]
@@ -109,16 +111,20 @@ func (c *Core) lead(ctx context.Context) error {
 func (c *Core) tryLead(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timing.Work)
 	defer cancel()
-	data, err := c.o.Store.LoadHomes(ctx)
-	if err != nil && data == nil {
-		return fmt.Errorf("load the stacks' homes: %w", err)
-	}
-	if err := json.Unmarshal(data, &c.homes); len(data) > 0 && err != nil {
-		c.o.Log.Warn("the stacks' homes are lost", "error", err)
-	}
 	epoch, err := c.o.Store.Epoch(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("start a leadership: %w", err)
+	}
+	// The store answers: homes that can't be loaded again and again are lost.
+	data, err := c.o.Store.LoadHomes(ctx)
+	if c.loads++; err != nil && data == nil && c.loads < maxLoads {
+		return fmt.Errorf("load the stacks' homes: %w", err)
+	}
+	if len(data) > 0 {
+		err = errors.Join(err, json.Unmarshal(data, &c.homes))
+	}
+	if err != nil {
+		c.o.Log.Warn("stored homes of stacks are left out", "error", err)
 	}
 	for _, p := range c.pipelines {
 		p.leadership = epoch

@@ -105,8 +105,8 @@ type pipeline struct {
 	// having become a candidate; zero when there is nothing to propose.
 	changed, since time.Time
 	serial         uint64
-	wanted         compile.Input // what compiled came from
-	drained        map[string]bool
+	wanted         compile.Input   // what compiled came from
+	drained        map[string]bool // tasks of proxies that were told to drain
 	latest, active attempt
 	judging        map[string]content // by judgement, what was sent
 	accepted       content            // last accepted candidate's variant
@@ -358,16 +358,15 @@ func (p *pipeline) proved(a fleet.Agent) error {
 
 // drain tells proxies whose task is meant to stop: seconds before the signal.
 func (p *pipeline) drain(now time.Time) {
+	drained := map[string]bool{}
 	for _, t := range proxyTasks(p.now.cluster, p.now.snapshot) {
-		stopping := t.State == swarm.TaskRunning && t.Desired != swarm.TaskRunning
-		if stopping && !p.drained[t.ID] {
-			p.drained[t.ID] = true
-			p.drainTask(now, t.ID)
-		}
-		if t.State != swarm.TaskRunning {
-			delete(p.drained, t.ID)
+		if t.State == swarm.TaskRunning && t.Desired != swarm.TaskRunning {
+			if drained[t.ID] = true; !p.drained[t.ID] {
+				p.drainTask(now, t.ID)
+			}
 		}
 	}
+	p.drained = drained
 }
 
 func (p *pipeline) drainTask(now time.Time, task string) {

@@ -137,7 +137,7 @@ func (w *world) start() {
 		Source: w.swarm, Renderer: w.renderer, Store: w.store, Fleet: server,
 		Provisioner: nothing{}, Config: w.config,
 		SigningKey: w.identity.SigningKey(), Version: "test", Log: w.log,
-		Timing: Timing{Quiet: 5 * time.Millisecond, Settle: 20 * time.Millisecond},
+		Timing: Timing{Quiet: 5 * time.Millisecond, Settle: 20 * time.Millisecond, Provision: 100 * time.Millisecond},
 	})
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var running sync.WaitGroup

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ const (
 	// MaxMessage bounds a message to an agent: a bundle and what surrounds it.
 	MaxMessage  = bundle.MaxSize + 1<<20
 	maxSessions = 1024 // per cluster
+	maxOfHost   = 16   // sessions of one address in a cluster
 	maxQueue    = 64   // messages per session
 )
 
@@ -106,6 +108,9 @@ type Timing struct {
 	Ping time.Duration
 	// Silence after which a session is dead (default 20 s).
 	Silence time.Duration
+	// Hello is the time to say who is there: for the handshake, until a stream
+	// is opened, and until its first message (default 10 s).
+	Hello time.Duration
 }
 
 // members are one cluster's sessions and the endpoints they should have.
@@ -125,6 +130,9 @@ func New(id identity.Identity, version string, timing Timing, log *slog.Logger) 
 	if timing.Silence <= 0 {
 		timing.Silence = 20 * time.Second
 	}
+	if timing.Hello <= 0 {
+		timing.Hello = 10 * time.Second
+	}
 	return &Server{identity: id, version: version, timing: timing, log: log, clusters: map[string]*members{}}
 }
 
@@ -134,15 +142,15 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		grpc.Creds(credentials.NewTLS(s.identity.ServerTLS())),
 		grpc.MaxRecvMsgSize(maxFromAgent),
 		grpc.MaxSendMsgSize(MaxMessage),
-		grpc.MaxConcurrentStreams(4),
-		grpc.ConnectionTimeout(10*time.Second),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.timing.Silence, Timeout: s.timing.Silence}),
+		grpc.MaxConcurrentStreams(1), // an agent's connection is its session
+		grpc.ConnectionTimeout(s.timing.Hello),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.timing.Silence, Timeout: s.timing.Silence, MaxConnectionIdle: s.timing.Hello}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 	)
 	fleetv1.RegisterFleetServer(srv, &handler{server: s})
 	stop := context.AfterFunc(ctx, srv.Stop)
 	defer stop()
-	if err := srv.Serve(l); err != nil && ctx.Err() == nil {
+	if err := srv.Serve(newDoor(l, s.log)); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serve agents: %w", err)
 	}
 	return ctx.Err()
@@ -205,7 +213,8 @@ func (s *Server) Drain(slug, task, reason string) {
 	}
 }
 
-// join admits a session; an older one of the same task ends.
+// join admits a session; an older one of the same task and address ends. A task
+// has one address on the control network, and another's can't end its session.
 func (s *Server) join(slug string, session *Session) (Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,8 +225,11 @@ func (s *Server) join(slug string, session *Session) (Cluster, error) {
 	if len(m.sessions) >= maxSessions {
 		return nil, status.Error(codes.ResourceExhausted, "too many sessions")
 	}
+	if m.of(session.host) >= maxOfHost {
+		return nil, status.Error(codes.ResourceExhausted, "too many sessions of this address")
+	}
 	for other := range m.sessions {
-		if other.agent.Task != "" && other.agent.Task == session.agent.Task {
+		if session.replaces(other) {
 			other.Close(errReplaced)
 		}
 	}
@@ -225,6 +237,17 @@ func (s *Server) join(slug string, session *Session) (Cluster, error) {
 	session.id = fmt.Sprintf("s%d", s.serial)
 	m.sessions[session] = true
 	return m.cluster, nil
+}
+
+// of is how many sessions an address has.
+func (m *members) of(host netip.Addr) int {
+	n := 0
+	for session := range m.sessions {
+		if session.host == host {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Server) leave(slug string, session *Session) {
@@ -243,6 +266,14 @@ func (s *Server) endpoints(slug string) (routing.Endpoints, uint64) {
 		return m.endpoints, m.version
 	}
 	return nil, 0
+}
+
+// hostOfPeer is where the peer's connection comes from.
+func hostOfPeer(ctx context.Context) netip.Addr {
+	if p, ok := peer.FromContext(ctx); ok {
+		return hostOf(p.Addr)
+	}
+	return netip.Addr{}
 }
 
 // slugOf is the cluster in the certificate of the peer.

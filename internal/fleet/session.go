@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"math"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type handler struct {
 type Session struct {
 	id     string
 	agent  Agent
+	host   netip.Addr
 	server *Server
 	slug   string
 	stream fleetv1.Fleet_SessionServer
@@ -78,6 +80,11 @@ func (s *Session) Drain(reason string) {
 	s.send(&fleetv1.FromCore{Kind: &fleetv1.FromCore_Drain{Drain: &fleetv1.Drain{Reason: reason}}})
 }
 
+// replaces says that both are of the same task, which has one agent.
+func (s *Session) replaces(other *Session) bool {
+	return s.agent.Task != "" && s.agent.Task == other.agent.Task && s.host == other.host
+}
+
 // Close ends the session.
 func (s *Session) Close(cause error) { s.close(cause) }
 
@@ -105,14 +112,14 @@ func (h *handler) Session(stream fleetv1.Fleet_SessionServer) error {
 	if err != nil {
 		return err
 	}
-	hello, err := hello(stream, srv.timing.Silence)
+	hello, err := hello(stream, srv.timing.Hello)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	defer cancel(nil)
 	s := &Session{
-		agent: agentFrom(hello), server: srv, slug: slug, stream: stream, close: cancel,
+		agent: agentFrom(hello), host: hostOfPeer(stream.Context()), server: srv, slug: slug, stream: stream, close: cancel,
 		queue: make(chan *fleetv1.FromCore, maxQueue), woken: make(chan struct{}, 1),
 	}
 	cluster, err := srv.join(slug, s)

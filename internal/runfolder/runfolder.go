@@ -4,7 +4,10 @@
 //
 //	draining        is there once the proxy was told to stop (by the supervisor)
 //	engine.json     the engine's life so far (by the supervisor)
-//	endpoints.json  the endpoints in use (by the agent, for the next agent)
+//	endpoints.json  the endpoints in use (by the agent, for the next agent and
+//	                for an engine that is started anew)
+//
+// An engine's own files are named in its package.
 package runfolder
 
 import (
@@ -48,7 +51,7 @@ func (f Folder) Draining() bool {
 }
 
 // SetDraining makes the proxy a lame duck for the rest of its life.
-func (f Folder) SetDraining() error { return f.replace(draining, nil) }
+func (f Folder) SetDraining() error { return f.Replace(draining, nil) }
 
 // Life is the zero Life until the supervisor has said otherwise.
 func (f Folder) Life() (Life, error) {
@@ -67,7 +70,7 @@ func (f Folder) Endpoints() (routing.Endpoints, error) {
 	return eps, err
 }
 
-// SetEndpoints leaves eps to the next agent of this container.
+// SetEndpoints leaves eps to the next agent and engine of this container.
 func (f Folder) SetEndpoints(eps routing.Endpoints) error { return f.write(endpoints, eps) }
 
 func (f Folder) read(name string, v any) error {
@@ -89,17 +92,22 @@ func (f Folder) write(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return f.replace(name, data)
+	return f.Replace(name, data)
 }
 
-// replace lets a reader see the old or the new content.
-func (f Folder) replace(name string, data []byte) error {
-	tmp := f.Path(name + ".new")
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+// Replace lets a reader see the old or the new content, and of two writers at a
+// time one. Only this process's user can read it.
+func (f Folder) Replace(name string, data []byte) error {
+	tmp, err := os.CreateTemp(string(f), name+".new*")
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Rename(tmp, f.Path(name)); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), f.Path(name))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, errors.Join(err, os.Remove(tmp.Name())))
 	}
 	return nil
 }

@@ -2,6 +2,10 @@
 // front, httputil.ReverseProxy behind, routing.Resolve between. It needs no
 // other program, and serves `interlock dev` and small installations.
 //
+// Engine is the engine within a process: that of `interlock dev`. In a proxy's
+// container it has a process of its own, so that the agent's death does not end
+// it: Serve there, and Remote in the agent's.
+//
 // A request sees one immutable state from its first byte to its last. Apply
 // and SetEndpoints build the next state aside and swap one pointer, so nothing
 // is lost between them. What outlives a swap (counters, health of endpoints)
@@ -49,12 +53,17 @@ type Engine struct {
 	closed bool
 }
 
-var errClosed = errors.New("embedded engine: closed")
+var (
+	errClosed   = errors.New("embedded engine: closed")
+	errNoBundle = errors.New("embedded engine: no bundle yet")
+)
+
+func listenPort(port int) (net.Listener, error) { return net.Listen("tcp", ":"+strconv.Itoa(port)) }
 
 // New returns an engine that listens nowhere until the first Apply.
 func New(o Options) *Engine {
 	if o.Listen == nil {
-		o.Listen = func(port int) (net.Listener, error) { return net.Listen("tcp", ":"+strconv.Itoa(port)) }
+		o.Listen = listenPort
 	}
 	e := &Engine{options: o}
 	e.health.Store(engine.NotReady)
@@ -105,11 +114,16 @@ func readTable(b bundle.Bundle) (routing.Table, error) {
 	if err == nil {
 		_, err = settingsOf(t.Base)
 	}
+	if err == nil && t.Base.HTTPPort == t.Base.HealthPort {
+		err = fmt.Errorf("port %d is both the public and the health port", t.Base.HTTPPort)
+	}
 	if err != nil {
 		return t, &engine.Refusal{Words: err.Error()}
 	}
 	return t, nil
 }
+
+func portsOf(t routing.Table) []int { return []int{t.Base.HTTPPort, t.Base.HealthPort} }
 
 // Apply implements engine.Engine.
 func (e *Engine) Apply(_ context.Context, b bundle.Bundle, revision string, eps routing.Endpoints) error {
@@ -149,10 +163,7 @@ func (e *Engine) swap(revision string, eps routing.Endpoints) {
 
 // openDoors opens the ports of t that are not open.
 func (e *Engine) openDoors(t routing.Table) (opened []*door, err error) {
-	if t.Base.HTTPPort == t.Base.HealthPort {
-		return nil, fmt.Errorf("port %d is both the public and the health port", t.Base.HTTPPort)
-	}
-	for _, port := range []int{t.Base.HTTPPort, t.Base.HealthPort} {
+	for _, port := range portsOf(t) {
 		if e.public.on(port) || e.probe.on(port) {
 			continue
 		}
@@ -191,7 +202,7 @@ func (e *Engine) SetEndpoints(_ context.Context, eps routing.Endpoints) error {
 	defer e.mu.Unlock()
 	old := e.state.Load()
 	if old == nil {
-		return errors.New("embedded engine: no bundle yet")
+		return errNoBundle
 	}
 	e.swap(old.revision, eps)
 	return nil
@@ -208,7 +219,7 @@ func (e *Engine) Running(context.Context) (string, error) {
 	if s := e.state.Load(); s != nil {
 		return s.revision, nil
 	}
-	return "", errors.New("embedded engine: no bundle yet")
+	return "", errNoBundle
 }
 
 func (e *Engine) draining() bool { return e.health.Load() == engine.Drain }

@@ -108,6 +108,13 @@ func start(t testing.TB, b bundle.Bundle, eps routing.Endpoints) string {
 			return err == nil
 		})
 	}
+	await(t, func() bool {
+		c, err := net.Dial("unix", filepath.Join(filepath.Dir(main), "admin.sock"))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 	return filepath.Dir(main)
 }
 

@@ -60,17 +60,17 @@ func All(in AllInput) AllOutput {
 		input.State, input.Elapsed = in.States[c.Name], in.Elapsed
 		compiled := Compile(input)
 		out.Clusters[c.Name] = compiled
-		out.Unserved[c.Name] = unserved(in.Snapshot, compiled, slices.Concat(admitted.Problems, compiled.Problems))
+		out.Unserved[c.Name] = Unserved(in.Snapshot, compiled, slices.Concat(admitted.Problems, compiled.Problems))
 		out.Problems = append(out.Problems, compiled.Problems...)
 	}
 	out.Problems = sorted(out.Problems)
 	return out
 }
 
-// unserved are the hosts asked for by services that were not admitted or whose
-// labels were not accepted, each with the first error about its service.
-// Compile knows nothing of the former, and of the latter no hosts.
-func unserved(snap swarm.Snapshot, out Output, found []routing.Problem) []Loss {
+// Unserved are the hosts asked for by services that were not admitted or whose
+// labels were not accepted, each with the first error about its service among
+// those found. Compile knows nothing of the former, and of the latter no hosts.
+func Unserved(snap swarm.Snapshot, out Output, found []routing.Problem) []Loss {
 	reason := map[string]routing.Problem{}
 	for _, p := range found {
 		if _, known := reason[p.Service]; !known && p.Severity == routing.Error && (p.Cluster == out.Table.Cluster || p.Cluster == "") {

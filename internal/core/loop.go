@@ -17,7 +17,6 @@ import (
 
 	"interlock/internal/api"
 	"interlock/internal/config"
-	"interlock/internal/explain"
 	"interlock/internal/policy"
 	"interlock/internal/problems"
 	"interlock/internal/rollout"
@@ -419,7 +418,7 @@ func (c *Core) Explain(_ context.Context, cluster, url string) (any, error) {
 	if v == nil || !v.have {
 		return nil, fmt.Errorf("explain: nothing is known of cluster %q yet", cluster)
 	}
-	return explain.Explain(v.compiled, url), nil
+	return explainBy(v, c.loosely(), url), nil
 }
 
 // Counters implements api.Source.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"interlock/bundle"
 	"interlock/internal/agent"
@@ -66,21 +65,16 @@ func runAgent(ctx context.Context, p proxyPaths) error {
 		Timing: agent.Timing{ReloadInterval: durationFrom("INTERLOCK_RELOAD_INTERVAL", 5*time.Second)},
 		Log:    log,
 	}
-	g, ctx := errgroup.WithContext(ctx)
 	switch p.engine {
 	case bundle.Embedded:
-		// The engine is this very process: it does not survive the agent.
-		e := embedded.New(embedded.Options{ProxyID: o.Proxy, Log: log})
-		g.Go(func() error { return e.Run(ctx) })
-		o.Engine = e
+		o.Engine = embedded.NewRemote(o.Folder)
 	default:
 		if o.Engine, err = openHAProxy(p); err != nil {
 			return err
 		}
 		o.EngineVersion = haproxyVersion(ctx, p.haproxy)
 	}
-	g.Go(func() error { return agent.New(o).Run(ctx) })
-	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+	if err := agent.New(o).Run(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

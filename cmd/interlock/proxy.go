@@ -13,6 +13,7 @@ import (
 
 	"interlock/bundle"
 	"interlock/internal/engine"
+	"interlock/internal/engine/embedded"
 	"interlock/internal/engine/haproxy"
 	"interlock/internal/runfolder"
 	"interlock/internal/supervisor"
@@ -116,11 +117,15 @@ func runProxy(ctx context.Context, p proxyPaths, timing supervisor.Timing) error
 		Agent:     append([]string{self, "agent"}, p.args()...),
 		AgentEnv:  os.Environ(),
 		EngineEnv: engineEnv(),
-		Drain:     func(context.Context) error { return nil }, // the agent's, by the run folder
 		Timing:    timing,
 		Log:       proxyLog("supervisor"),
 	}
-	if p.engine == bundle.HAProxy {
+	switch p.engine {
+	case bundle.Embedded:
+		o.Config, o.Structure = folder.Path(embedded.BundleFile), folder.Path(embedded.BundleFile)
+		o.Engine = []string{self, "engine", "--run", p.run, "--proxy", os.Getenv("INTERLOCK_PROXY")}
+		o.Drain = func(ctx context.Context) error { return embedded.NewRemote(folder).SetHealth(ctx, engine.Drain) }
+	default:
 		o.Config, o.Structure = folder.Path("haproxy.cfg"), folder.Path(haproxy.StructureFile)
 		o.Engine = []string{p.haproxy, "-W", "-db", "-S", folder.Path("master.sock") + ",mode,600", "-f", o.Config}
 		o.Drain = func(ctx context.Context) error { return haproxy.SetHealth(ctx, p.run, engine.Drain) }

@@ -11,6 +11,7 @@ func verbs() []*cobra.Command {
 		newCompileCommand(),
 		newCoreCommand(),
 		newDevCommand(),
+		newEngineCommand(),
 		newExplainCommand(),
 		newExtensionCommand(),
 		newHealthcheckCommand(),

@@ -37,7 +37,6 @@ type Options struct {
 	// Engine and Agent are commands with absolute paths. The engine is started
 	// once Config, its configuration, is there; Structure is a file beside it
 	// that is replaced when the configuration is another one, endpoints apart.
-	// Without Engine the agent is the engine too.
 	Engine, Agent     []string
 	Config, Structure string
 	// EngineEnv and AgentEnv are the children's whole environments.
@@ -260,7 +259,7 @@ func (s *supervisor) endAgent(now time.Time) bool {
 	if s.agent.ending.IsZero() {
 		s.agent.ending = now
 		s.agent.signal(syscall.SIGTERM)
-	} else if now.Sub(s.agent.ending) > killAfter && (s.Engine != nil || now.Sub(s.signalled) > s.Timing.Grace) {
+	} else if now.Sub(s.agent.ending) > killAfter {
 		s.agent.signalGroup(syscall.SIGKILL)
 	}
 	return false
@@ -347,7 +346,7 @@ func (s *supervisor) start(now time.Time) {
 // configured reports whether there is a configuration. Another structure than
 // that of the latest death is tried at once.
 func (s *supervisor) configured(now time.Time) bool {
-	if _, err := os.Stat(s.Config); err != nil || s.Engine == nil {
+	if _, err := os.Stat(s.Config); err != nil {
 		return false
 	}
 	info, err := os.Stat(s.Structure)

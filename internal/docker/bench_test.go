@@ -42,7 +42,7 @@ func BenchmarkSnapshot(b *testing.B) {
 // BenchmarkLookAgain takes over lists in which nothing has changed, as every
 // few seconds.
 func BenchmarkLookAgain(b *testing.B) {
-	l, v, now := lists10k(), newView(time.Minute), time.Time{}
+	l, v, now := lists10k(), newView(time.Minute), question{}
 	look := func() {
 		_, err1 := v.fillServices(l.Services, nil, true, now)
 		_, err2 := v.fillTasks(l.Tasks, nil, nil, now)

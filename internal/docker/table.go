@@ -32,8 +32,9 @@ func newTable[T any](convert func(json.RawMessage) (*T, error), id func(*T) stri
 }
 
 // put takes over one object as the Engine wrote it, or drops it where keep says
-// so. A nil value with a nil error is an object that is not for us.
-func (t *table[T]) put(raw json.RawMessage) (value *T, changed bool, err error) {
+// so. A value that outdated says so of changes nothing. A nil value with a nil
+// error is an object that is not for us.
+func (t *table[T]) put(raw json.RawMessage, outdated func(*T) bool) (value *T, changed bool, err error) {
 	hash := maphash.Bytes(t.seed, raw)
 	if id, ok := t.ids[hash]; ok {
 		return t.rows[id].value, false, nil
@@ -41,6 +42,9 @@ func (t *table[T]) put(raw json.RawMessage) (value *T, changed bool, err error) 
 	value, err = t.convert(raw)
 	if err != nil || value == nil {
 		return nil, false, err
+	}
+	if outdated != nil && outdated(value) {
+		return value, false, nil
 	}
 	id := t.id(value)
 	if t.keep != nil && !t.keep(value) {

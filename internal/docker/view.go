@@ -25,6 +25,9 @@ type view struct {
 	missing, missingTasks map[string]time.Time
 	// guard is how long they are held on to.
 	guard time.Duration
+	// services and tasks of a service that an answer to question n was about, or
+	// that ended when n had been asked, take no answer to an earlier question.
+	servicesAsOf, tasksAsOf map[string]uint64
 	// changed is set by whatever changes what snapshot returns.
 	changed bool
 }
@@ -42,6 +45,8 @@ func newView(guard time.Duration) *view {
 		missing:      map[string]time.Time{},
 		missingTasks: map[string]time.Time{},
 		guard:        guard,
+		servicesAsOf: map[string]uint64{},
+		tasksAsOf:    map[string]uint64{},
 		doubt: swarm.Doubt{Services: true, Tasks: true, Nodes: true,
 			Networks: true, Secrets: true, Configs: true},
 		changed: true,
@@ -85,7 +90,7 @@ func fill[T any](v *view, t *table[T], flag *bool, raws []json.RawMessage, faile
 	}
 	seen, errs := map[string]bool{}, []error(nil)
 	for _, raw := range raws {
-		value, changed, err := t.put(raw)
+		value, changed, err := t.put(raw, nil)
 		v.changed = v.changed || changed
 		if err != nil {
 			errs = append(errs, err)
@@ -105,32 +110,50 @@ func fill[T any](v *view, t *table[T], flag *bool, raws []json.RawMessage, faile
 	return errors.Join(errs...)
 }
 
+// question says when something was asked for: questions are numbered, and
+// answers may come in another order.
+type question struct {
+	number uint64
+	now    time.Time // of the answer
+}
+
+// forget is told the number of the oldest question that waits for an answer.
+func (v *view) forget(oldest uint64) {
+	for _, asOf := range []map[string]uint64{v.servicesAsOf, v.tasksAsOf} {
+		maps.DeleteFunc(asOf, func(_ string, number uint64) bool { return number <= oldest })
+	}
+}
+
 // fillServices takes over a list of services; complete says whether it is of
 // all of them. It returns those that are new or changed.
-func (v *view) fillServices(raws []json.RawMessage, failed error, complete bool, now time.Time) ([]string, error) {
+func (v *view) fillServices(raws []json.RawMessage, failed error, complete bool, q question) ([]string, error) {
 	if failed != nil {
 		v.mark(&v.doubt.Services, true)
 		return nil, failed
 	}
 	var (
-		touched []string
-		errs    []error
-		seen    = map[string]bool{}
+		touched  []string
+		errs     []error
+		seen     = map[string]bool{}
+		outdated = func(s *swarm.Service) bool { return v.servicesAsOf[s.ID] > q.number }
 	)
 	for _, raw := range raws {
-		s, changed, err := v.services.put(raw)
+		s, changed, err := v.services.put(raw, outdated)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		seen[s.ID] = true
+		if seen[s.ID] = true; outdated(s) {
+			continue
+		}
+		v.servicesAsOf[s.ID] = q.number
 		if changed {
 			touched = append(touched, s.ID)
 		}
 	}
 	v.changed = v.changed || len(touched) > 0
 	if complete {
-		v.missServices(seen, now)
+		v.missServices(seen, q)
 		v.mark(&v.doubt.Services, len(errs) > 0)
 	}
 	return touched, errors.Join(errs...)
@@ -138,25 +161,27 @@ func (v *view) fillServices(raws []json.RawMessage, failed error, complete bool,
 
 // missServices holds services that are gone without a removal event until guard
 // has passed, and believes their absence then.
-func (v *view) missServices(seen map[string]bool, now time.Time) {
+func (v *view) missServices(seen map[string]bool, q question) {
 	for id := range v.services.rows {
 		since, was := v.missing[id]
 		switch {
 		case seen[id] && was:
 			delete(v.missing, id)
 			v.changed = true
-		case seen[id]:
+		case seen[id] || v.servicesAsOf[id] > q.number:
 		case !was:
-			v.missing[id] = now
+			v.missing[id] = q.now
 			v.changed = true
-		case now.Sub(since) >= v.guard:
-			v.removeService(id)
+		case q.now.Sub(since) >= v.guard:
+			v.removeService(id, q.number)
 		}
 	}
 }
 
-// removeService believes a removal event.
-func (v *view) removeService(id string) {
+// removeService believes a removal event that came when the last question had
+// that number: an answer to it may still name the service.
+func (v *view) removeService(id string, last uint64) {
+	v.servicesAsOf[id], v.tasksAsOf[id] = last+1, last+1
 	delete(v.missing, id)
 	if v.services.drop(id) {
 		v.changed = true
@@ -187,16 +212,20 @@ func (v *view) tasksOf(services map[string]bool) []string {
 // fillTasks takes over a list of tasks: all those of the given services, or,
 // with nil, all that are meant to run. It returns the services to look at more
 // closely: those with a task that changed or is missing.
-func (v *view) fillTasks(raws []json.RawMessage, failed error, scope map[string]bool, now time.Time) (map[string]bool, error) {
+func (v *view) fillTasks(raws []json.RawMessage, failed error, scope map[string]bool, q question) (map[string]bool, error) {
 	if failed != nil {
 		v.mark(&v.doubt.Tasks, true)
 		return nil, failed
 	}
 	touched, seen, errs := map[string]bool{}, map[string]bool{}, []error(nil)
+	outdated := func(t *swarm.Task) bool { return v.tasksAsOf[t.ServiceID] > q.number }
 	for _, raw := range raws {
-		t, changed, err := v.tasks.put(raw)
+		t, changed, err := v.tasks.put(raw, outdated)
 		if err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if outdated(t) {
 			continue
 		}
 		seen[t.ID] = true
@@ -206,7 +235,14 @@ func (v *view) fillTasks(raws []json.RawMessage, failed error, scope map[string]
 		}
 	}
 	if len(errs) == 0 {
-		v.missTasks(scope, seen, touched, now)
+		v.missTasks(scope, seen, touched, outdated, q.now)
+	}
+	about := scope
+	if scope == nil {
+		about = touched // the answer says nothing about tasks that are to end
+	}
+	for id := range about {
+		v.tasksAsOf[id] = max(v.tasksAsOf[id], q.number)
 	}
 	if scope == nil || len(errs) > 0 {
 		v.mark(&v.doubt.Tasks, len(errs) > 0)
@@ -217,10 +253,10 @@ func (v *view) fillTasks(raws []json.RawMessage, failed error, scope map[string]
 // missTasks judges the tasks in scope that the answer lacks. One that did not
 // serve is let go. One that served is asked for again by its service, and held
 // until guard has passed.
-func (v *view) missTasks(scope, seen, touched map[string]bool, now time.Time) {
+func (v *view) missTasks(scope, seen, touched map[string]bool, outdated func(*swarm.Task) bool, now time.Time) {
 	for _, id := range v.tasksOf(scope) {
 		t := v.tasks.get(id)
-		if seen[id] {
+		if seen[id] || outdated(t) {
 			continue
 		}
 		touched[t.ServiceID] = true
@@ -256,8 +292,11 @@ func (v *view) settled(services map[string]bool) map[string]bool {
 			out[id] = true
 			continue
 		}
-		updating := s.UpdateState == "updating" || s.UpdateState == "rollback_started"
-		out[id] = !updating && !stopping[id] && (s.Global || serving[id] == s.Replicas)
+		out[id] = !updating(s) && !stopping[id] && (s.Global || serving[id] == s.Replicas)
 	}
 	return out
+}
+
+func updating(s *swarm.Service) bool {
+	return s != nil && (s.UpdateState == "updating" || s.UpdateState == "rollback_started")
 }

@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -25,10 +22,13 @@ type WatchOptions struct {
 	// Quiet is how long they are looked at after the last change (2 s).
 	Quiet time.Duration
 	// Settle bounds how long they are looked at while they have not the tasks
-	// that they should have (1 min).
-	Settle time.Duration
-	// Tasks is the time between two looks at all tasks that are meant to run (3 s).
-	Tasks time.Duration
+	// that they should have (1 min). During an update it goes on, every Slow
+	// (500 ms): the next task is stopped without an event.
+	Settle, Slow time.Duration
+	// Tasks is the time between two looks at all tasks that are meant to run
+	// (2 s), and Changing while any service changes (1 s). Either is 20 times
+	// what the last look took where that is longer.
+	Tasks, Changing time.Duration
 	// Full is the time between two looks at everything (30 s).
 	Full time.Duration
 	// Guard is how long what is missing without a reason is held (60 s).
@@ -39,7 +39,9 @@ func (o WatchOptions) withDefaults() WatchOptions {
 	o.Poll = cmp.Or(o.Poll, 150*time.Millisecond)
 	o.Quiet = cmp.Or(o.Quiet, 2*time.Second)
 	o.Settle = cmp.Or(o.Settle, time.Minute)
-	o.Tasks = cmp.Or(o.Tasks, 3*time.Second)
+	o.Slow = cmp.Or(o.Slow, 500*time.Millisecond)
+	o.Tasks = cmp.Or(o.Tasks, 2*time.Second)
+	o.Changing = cmp.Or(o.Changing, time.Second)
 	o.Full = cmp.Or(o.Full, 30*time.Second)
 	o.Guard = cmp.Or(o.Guard, time.Minute)
 	return o
@@ -48,8 +50,16 @@ func (o WatchOptions) withDefaults() WatchOptions {
 const (
 	// gather is how long hints are collected before they are followed.
 	gather = 20 * time.Millisecond
-	// scopeMax bounds the services in one scoped question.
-	scopeMax = 50
+	// scopeMax bounds the services in one scoped question, scopedMax the scoped
+	// questions that wait for an answer, and scopedWait the wait: a stopping task
+	// serves for three seconds (E6).
+	scopeMax   = 50
+	scopedMax  = 4
+	scopedWait = 2 * time.Second
+	// askAgain is the pause after a failed look at what events have named.
+	askAgain = 500 * time.Millisecond
+	// share: all tasks are listed for at most one share of the time.
+	share = 20
 	// The pause between two attempts to subscribe grows from retryMin to
 	// retryMax; a stream that lasted longer than that begins anew.
 	retryMin, retryMax = 100 * time.Millisecond, 5 * time.Second
@@ -68,6 +78,9 @@ type source interface {
 //	    ▲                    ├─ every Poll ───► tasks of services that change
 //	    │                    ├─ every Tasks ──► all tasks meant to run
 //	    └── stream ended ────┴─ every Full ───► everything
+//
+// One goroutine owns the view. Lists are asked for beside it, one wide one at a
+// time and a few scoped ones, so that a slow answer holds nothing else up.
 type Watcher struct {
 	from source
 	o    WatchOptions
@@ -83,7 +96,13 @@ type Watcher struct {
 		services map[string]bool
 		lists    map[string]bool
 	}
-	pollAt, tasksAt, fullAt time.Time
+	pollAt, fullAt time.Time
+	// tasks is when the last look at all tasks ended, and what it took.
+	tasks struct {
+		at   time.Time
+		cost time.Duration
+	}
+	asking asking
 	// begun is set when everything was looked at for the first time.
 	begun bool
 	out   chan swarm.Snapshot
@@ -129,7 +148,7 @@ func (w *Watcher) Run(ctx context.Context, emit func(swarm.Snapshot)) error {
 			}
 		} else {
 			w.log.Warn("can't subscribe to Docker's events", "error", err)
-			w.lookAtEverything(ctx)
+			w.follow(ctx, nil)
 		}
 		sleep(ctx, pause/2+rand.N(pause))
 		pause = min(2*pause, retryMax)
@@ -146,20 +165,34 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// follow works until the stream of events ends.
+// follow works until the stream of events ends. What has been asked for by then
+// is waited for: also without a stream everything is looked at once.
 func (w *Watcher) follow(ctx context.Context, events <-chan event) {
-	w.lookAtEverything(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	w.asking.reset()
+	defer func() { cancel(); w.asking.group.Wait() }()
+	w.queueEverything()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		timer.Reset(max(0, time.Until(w.next())))
+		w.askNext(ctx)
+		if events == nil && w.asking.idle() {
+			return
+		}
+		due := timer.C
+		if timer.Reset(max(0, time.Until(w.next()))); events == nil || !w.begun {
+			due = nil // answers come first
+		}
 		select {
 		case e, ok := <-events:
 			if !ok {
-				return
+				events = nil
+				continue
 			}
 			w.note(e, time.Now())
-		case <-timer.C:
+		case a := <-w.asking.answers:
+			w.take(a)
+		case <-due:
 			w.due(ctx, time.Now())
 		case <-ctx.Done():
 			return
@@ -170,8 +203,8 @@ func (w *Watcher) follow(ctx context.Context, events <-chan event) {
 // next is the earliest time at which something is due.
 func (w *Watcher) next() time.Time {
 	at := w.fullAt
-	if w.tasksAt.Before(at) {
-		at = w.tasksAt
+	if t := w.tasksAt(); t.Before(at) {
+		at = t
 	}
 	if len(w.active) > 0 && w.pollAt.Before(at) {
 		at = w.pollAt
@@ -182,6 +215,14 @@ func (w *Watcher) next() time.Time {
 	return at
 }
 
+func (w *Watcher) tasksAt() time.Time {
+	pause := w.o.Tasks
+	if len(w.active) > 0 {
+		pause = min(pause, w.o.Changing)
+	}
+	return w.tasks.at.Add(max(pause, share*w.tasks.cost))
+}
+
 // note takes a hint. A removal is the one event that is believed as it is:
 // the reason that makes an absence a fact.
 func (w *Watcher) note(e event, now time.Time) {
@@ -189,7 +230,7 @@ func (w *Watcher) note(e event, now time.Time) {
 	case e.ofState():
 		return
 	case e.kind == "service" && e.action == "remove":
-		w.view.removeService(e.id)
+		w.view.removeService(e.id, w.asking.last)
 		delete(w.active, e.id)
 		delete(w.dirty.services, e.id)
 	case e.kind == "service":
@@ -208,7 +249,7 @@ func (w *Watcher) note(e event, now time.Time) {
 
 func (w *Watcher) activate(service string, now time.Time) {
 	a := w.active[service]
-	a.since, a.until = now, now.Add(w.o.Quiet)
+	a.since, a.until, a.polled = now, now.Add(w.o.Quiet), time.Time{}
 	w.active[service] = a
 	if soon := now.Add(gather); w.pollAt.Before(now) || soon.Before(w.pollAt) {
 		w.pollAt = soon
@@ -241,19 +282,19 @@ func (w *Watcher) activateAll(services []string) {
 	}
 }
 
+// due does what the time has come for.
 func (w *Watcher) due(ctx context.Context, now time.Time) {
 	if !now.Before(w.fullAt) {
-		w.lookAtEverything(ctx)
-		return
+		w.queueEverything()
 	}
 	if !w.dirty.at.IsZero() && !now.Before(w.dirty.at) {
-		w.lookAtDirty(ctx)
+		w.askDirty(ctx)
+	}
+	if !now.Before(w.tasksAt()) {
+		w.queueTasks()
 	}
 	if len(w.active) > 0 && !now.Before(w.pollAt) {
-		w.poll(ctx)
-	}
-	if !now.Before(w.tasksAt) {
-		w.lookAtTasks(ctx)
+		w.poll(ctx, now)
 	}
 	w.hurry()
 	w.send(false)
@@ -262,121 +303,9 @@ func (w *Watcher) due(ctx context.Context, now time.Time) {
 // hurry has doubt that a scoped question left cleared with the next look at all
 // tasks: while it lasts, new services and proxies wait.
 func (w *Watcher) hurry() {
-	if w.view.inDoubt() && w.tasksAt.Before(w.fullAt) {
-		w.fullAt = w.tasksAt
+	if at := w.tasksAt(); w.view.inDoubt() && at.Before(w.fullAt) {
+		w.fullAt = at
 	}
-}
-
-// lookAtEverything asks in the order in which objects name each other.
-func (w *Watcher) lookAtEverything(ctx context.Context) {
-	for _, list := range []string{"secrets", "networks", "nodes"} {
-		w.lookAt(ctx, list)
-	}
-	raws, err := w.from.list(ctx, "services", nil)
-	touched, err := w.view.fillServices(raws, err, true, time.Now())
-	w.report("services", err)
-	w.activateAll(touched)
-	w.lookAtTasks(ctx)
-	w.lookAt(ctx, "configs")
-	w.dirty.at = time.Time{}
-	clear(w.dirty.lists)
-	clear(w.dirty.services)
-	w.fullAt = time.Now().Add(w.o.Full)
-	w.hurry()
-	w.begun = true
-	w.send(true)
-}
-
-func (w *Watcher) lookAt(ctx context.Context, list string) {
-	v := w.view
-	var filters client.Filters
-	switch list {
-	case "networks":
-		filters = swarmScope()
-	case "configs":
-		filters = configFilter(false)
-	}
-	raws, err := w.from.list(ctx, list, filters)
-	switch list {
-	case "nodes":
-		err = fill(v, v.nodes, &v.doubt.Nodes, raws, err)
-	case "networks":
-		err = fill(v, v.networks, &v.doubt.Networks, raws, err)
-	case "secrets":
-		err = fill(v, v.secrets, &v.doubt.Secrets, raws, err)
-	case "configs":
-		err = fill(v, v.configs, &v.doubt.Configs, raws, err)
-	}
-	w.report(list, err)
-}
-
-func (w *Watcher) report(list string, err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
-		w.log.Warn("a list of Docker's is in doubt; what was known of it stays in force", "list", list, "error", err)
-	}
-}
-
-func (w *Watcher) lookAtTasks(ctx context.Context) {
-	raws, err := w.from.list(ctx, "tasks", make(client.Filters).Add("desired-state", "running"))
-	touched, err := w.view.fillTasks(raws, err, nil, time.Now())
-	w.report("tasks", err)
-	w.activateAll(slices.Sorted(maps.Keys(touched)))
-	w.tasksAt = time.Now().Add(w.o.Tasks)
-}
-
-// lookAtDirty follows the hints that have been gathered.
-func (w *Watcher) lookAtDirty(ctx context.Context) {
-	w.dirty.at = time.Time{}
-	for list := range w.dirty.lists {
-		w.lookAt(ctx, list)
-	}
-	clear(w.dirty.lists)
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(w.dirty.services)), scopeMax) {
-		raws, err := w.from.list(ctx, "services", make(client.Filters).Add("id", ids...))
-		_, err = w.view.fillServices(raws, err, false, time.Now())
-		w.report("services", err)
-	}
-	clear(w.dirty.services)
-}
-
-// poll looks at the tasks of services that are changing, those first that have
-// waited longest.
-func (w *Watcher) poll(ctx context.Context) {
-	ids := slices.SortedFunc(maps.Keys(w.active), func(a, b string) int {
-		return cmp.Or(w.active[a].polled.Compare(w.active[b].polled), cmp.Compare(a, b))
-	})
-	ids = ids[:min(len(ids), scopeMax)]
-	scope := map[string]bool{}
-	for _, id := range ids {
-		scope[id] = true
-	}
-	touched := w.ask(ctx, ids, scope)
-	now, settled := time.Now(), w.view.settled(scope)
-	for _, id := range ids {
-		w.pursue(id, touched[id], settled[id], now)
-	}
-	w.pollAt = now.Add(w.o.Poll)
-}
-
-// ask lists the tasks of services. The Engine answers "not found" for all when
-// it does not know one of them: then each is asked for by itself, and the one
-// that is not known is no failure; its removal event is on its way.
-func (w *Watcher) ask(ctx context.Context, ids []string, scope map[string]bool) map[string]bool {
-	raws, err := w.from.list(ctx, "tasks", make(client.Filters).Add("service", ids...))
-	if errors.Is(err, fs.ErrNotExist) && len(ids) == 1 {
-		delete(w.active, ids[0])
-		return nil
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		touched := map[string]bool{}
-		for _, id := range ids {
-			maps.Copy(touched, w.ask(ctx, []string{id}, map[string]bool{id: true}))
-		}
-		return touched
-	}
-	touched, err := w.view.fillTasks(raws, err, scope, time.Now())
-	w.report("tasks", err)
-	return touched
 }
 
 // pursue decides whether a service that was just polled is polled again.
@@ -385,21 +314,29 @@ func (w *Watcher) pursue(id string, touched, settled bool, now time.Time) {
 	if !ok {
 		return
 	}
-	a.polled = now
 	if touched {
-		a.until = now.Add(w.o.Quiet)
+		a.since, a.until = now, now.Add(w.o.Quiet)
 	}
-	settled = settled || now.Sub(a.since) > w.o.Settle
+	settled = settled || now.Sub(a.since) > w.o.Settle && !updating(w.view.services.get(id))
 	if settled && now.After(a.until) {
 		delete(w.active, id)
 		return
 	}
 	w.active[id] = a
+	if at := a.polled.Add(w.pace(a, now)); at.Before(w.pollAt) {
+		w.pollAt = at
+	}
+}
+
+func (w *Watcher) report(list string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		w.log.Warn("a list of Docker's is in doubt; what was known of it stays in force", "list", list, "error", err)
+	}
 }
 
 // send hands the newest snapshot over, replacing one that was not taken yet.
 func (w *Watcher) send(always bool) {
-	if !w.view.changed && !always {
+	if !always && (!w.view.changed || !w.begun) {
 		return
 	}
 	w.view.changed = false

@@ -30,7 +30,8 @@ type engine struct {
 	hide     bool            // lists are empty, as from a manager that lost its store
 	stream   chan event
 	asked    map[string]int
-	broken   bool // a subscription ends at once
+	delay    func(path string, filters client.Filters) time.Duration // nil: none
+	broken   bool                                                    // a subscription ends at once
 }
 
 type task struct{ service, state, desired string }
@@ -65,7 +66,24 @@ func (e *engine) tell(action, id string) {
 	stream <- event{"service", action, id, id}
 }
 
-func (e *engine) list(_ context.Context, path string, filters client.Filters) ([]json.RawMessage, error) {
+// list answers with what was there when it was asked, after the delay of a slow
+// Engine.
+func (e *engine) list(ctx context.Context, path string, filters client.Filters) ([]json.RawMessage, error) {
+	raws, err := e.now(path, filters)
+	if e.delay == nil {
+		return raws, err
+	}
+	timer := time.NewTimer(e.delay(path, filters))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return raws, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (e *engine) now(path string, filters client.Filters) ([]json.RawMessage, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked[path]++
@@ -80,7 +98,8 @@ func (e *engine) list(_ context.Context, path string, filters client.Filters) ([
 	case "services":
 		for _, id := range slices.Sorted(maps.Keys(e.services)) {
 			if want := filters["id"]; want == nil || want[id] {
-				out = append(out, json.RawMessage(fmt.Sprintf(`{"ID":%q,"Spec":{"Name":%q,"Mode":{"Replicated":{"Replicas":1}}}}`, id, id)))
+				out = append(out, json.RawMessage(fmt.Sprintf(
+					`{"ID":%q,"Spec":{"Name":%q,"Mode":{"Replicated":{"Replicas":1}}},"UpdateStatus":{"State":%q}}`, id, id, e.services[id])))
 			}
 		}
 	case "tasks":
@@ -188,7 +207,7 @@ func TestWatchDeploy(t *testing.T) {
 		}
 		before := e.count("tasks")
 		wait(30 * time.Second)
-		if n := e.count("tasks") - before; n > 12 {
+		if n := e.count("tasks") - before; n > 18 {
 			t.Errorf("%d questions about tasks in 30 quiet seconds", n)
 		}
 	})

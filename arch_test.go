@@ -56,6 +56,7 @@ var foreign = []struct{ library, packages string }{
 	{"interlock/proto/...", "proto/... extension extension/extensiontest internal/fleet internal/agent test/conformance/..."},
 	{"github.com/spf13/...", "cmd/interlock internal/cli"},
 	{"github.com/BurntSushi/toml", "internal/config"},
+	{"github.com/sirupsen/...", "cmd/interlock"},
 }
 
 // impure are packages and functions of the standard library that a pure

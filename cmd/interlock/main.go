@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 )
 
@@ -39,6 +41,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) int {
+	// Docker's loader of stack files writes advice there that is none of ours.
+	logrus.SetOutput(io.Discard)
 	root := newRootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

@@ -297,6 +297,7 @@ func (s *supervisor) engineDied(now time.Time, status syscall.WaitStatus) {
 	if s.life.QuickDeaths++; !quick {
 		s.life.QuickDeaths = 0
 	}
+	s.structure, _ = os.Stat(s.Structure) // none is as good
 	s.log(s.engine.name, status, s.engine.wait)
 	s.tellLife()
 }
@@ -350,15 +351,15 @@ func (s *supervisor) configured(now time.Time) bool {
 		return false
 	}
 	info, err := os.Stat(s.Structure)
-	if err != nil {
+	if err != nil || s.structure == nil || os.SameFile(info, s.structure) {
 		return true
 	}
-	if s.structure != nil && !os.SameFile(info, s.structure) && s.engine.pid == 0 && s.life.QuickDeaths > 0 {
+	if s.engine.pid == 0 && s.life.QuickDeaths > 0 {
+		s.structure = info
 		s.life.QuickDeaths = 0
 		s.engine.forgive(now)
 		s.tellLife()
 	}
-	s.structure = info
 	return true
 }
 

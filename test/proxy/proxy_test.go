@@ -13,11 +13,13 @@ import (
 
 // TestLifeOfAProxy: empty, first bundle, endpoints, a second bundle, under load
 // from the moment it is ready; nothing may be lost.
-func TestLifeOfAProxy(t *testing.T) {
+func TestLifeOfAProxy(t *testing.T) { eachEngine(t, lifeOfAProxy) }
+
+func lifeOfAProxy(t *testing.T, kind string) {
 	c := newCore(t)
 	one, two := origin(t, "one"), origin(t, "two")
 	c.server.SetEndpoints(cluster, endpoints(one))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	s.Offer(c.sign(1, p.bundle("a.test")), time.Minute)
 	c.reported(fleet.Applied)
@@ -40,10 +42,12 @@ func TestLifeOfAProxy(t *testing.T) {
 	}
 }
 
-func TestRefusedBundleLeavesEverything(t *testing.T) {
+func TestRefusedBundleLeavesEverything(t *testing.T) { eachEngine(t, refusedBundleLeavesEverything) }
+
+func refusedBundleLeavesEverything(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	engine := p.enginePID()
@@ -71,10 +75,12 @@ func TestRefusedBundleLeavesEverything(t *testing.T) {
 	c.reported(fleet.Unknown)
 }
 
-func TestUnconfirmedTrialGoesBack(t *testing.T) {
+func TestUnconfirmedTrialGoesBack(t *testing.T) { eachEngine(t, unconfirmedTrialGoesBack) }
+
+func unconfirmedTrialGoesBack(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	p.ready()
@@ -98,10 +104,12 @@ func TestUnconfirmedTrialGoesBack(t *testing.T) {
 
 // TestEngineKilled: it is back from the confirmed bundle with the present
 // endpoints, core or no core.
-func TestEngineKilled(t *testing.T) {
+func TestEngineKilled(t *testing.T) { eachEngine(t, engineKilled) }
+
+func engineKilled(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	c.confirmed(c.session(), 1, p.bundle("a.test"))
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "two")))
 	p.serves("a.test", "two")
@@ -124,10 +132,12 @@ func TestEngineKilled(t *testing.T) {
 
 // TestEngineKeepsDying: several quick deaths cost the newest confirmed bundle
 // its place; core may have it tried again.
-func TestEngineKeepsDying(t *testing.T) {
+func TestEngineKeepsDying(t *testing.T) { eachEngine(t, engineKeepsDying) }
+
+func engineKeepsDying(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	c.confirmed(s, 2, p.bundle("b.test"))
@@ -145,10 +155,12 @@ func TestEngineKeepsDying(t *testing.T) {
 }
 
 // TestEngineDiesOnTrial: a death during a trial is the trial's.
-func TestEngineDiesOnTrial(t *testing.T) {
+func TestEngineDiesOnTrial(t *testing.T) { eachEngine(t, engineDiesOnTrial) }
+
+func engineDiesOnTrial(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	s.Offer(c.sign(2, p.bundle("b.test")), time.Minute)
@@ -159,11 +171,13 @@ func TestEngineDiesOnTrial(t *testing.T) {
 }
 
 // TestAgentKilled: nothing changes for anybody but core.
-func TestAgentKilled(t *testing.T) {
+func TestAgentKilled(t *testing.T) { eachEngine(t, agentKilled) }
+
+func agentKilled(t *testing.T, kind string) {
 	c := newCore(t)
 	one := origin(t, "one")
 	c.server.SetEndpoints(cluster, endpoints(one))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	c.confirmed(c.session(), 1, p.bundle("a.test"))
 	p.ready()
 	engine := p.enginePID()
@@ -184,10 +198,12 @@ func TestAgentKilled(t *testing.T) {
 
 // TestAgentKilledOnTrial: the next agent knows nothing of the trial and goes
 // back to what was confirmed.
-func TestAgentKilledOnTrial(t *testing.T) {
+func TestAgentKilledOnTrial(t *testing.T) { eachEngine(t, agentKilledOnTrial) }
+
+func agentKilledOnTrial(t *testing.T, kind string) {
 	c := newCore(t)
 	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	s.Offer(c.sign(2, p.bundle("b.test")), time.Minute)
@@ -199,11 +215,13 @@ func TestAgentKilledOnTrial(t *testing.T) {
 
 // TestBootFromLastKnownGood: without core, from the newest generation that
 // verifies.
-func TestBootFromLastKnownGood(t *testing.T) {
+func TestBootFromLastKnownGood(t *testing.T) { eachEngine(t, bootFromLastKnownGood) }
+
+func bootFromLastKnownGood(t *testing.T, kind string) {
 	c := newCore(t)
 	one := origin(t, "one")
 	c.server.SetEndpoints(cluster, endpoints(one))
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	s := c.session()
 	c.confirmed(s, 1, p.bundle("a.test"))
 	c.confirmed(s, 2, p.bundle("b.test"))
@@ -237,13 +255,15 @@ func TestBootFromLastKnownGood(t *testing.T) {
 
 // TestLameDuck: each stop signal has the health port say so at once, while
 // requests go on to be served, and ends in order.
-func TestLameDuck(t *testing.T) {
+func TestLameDuck(t *testing.T) { eachEngine(t, lameDuck) }
+
+func lameDuck(t *testing.T, kind string) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT} {
 		for _, agent := range []string{"with", "without"} {
 			t.Run(sig.String()+" "+agent+" agent", func(t *testing.T) {
 				c := newCore(t)
 				c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
-				p := newProxy(t, c)
+				p := newProxy(t, c, kind)
 				c.confirmed(c.session(), 1, p.bundle("a.test"))
 				p.ready()
 				stop := p.load(2)
@@ -279,9 +299,11 @@ func TestLameDuck(t *testing.T) {
 	}
 }
 
-func TestSecondSignalShortens(t *testing.T) {
+func TestSecondSignalShortens(t *testing.T) { eachEngine(t, secondSignalShortens) }
+
+func secondSignalShortens(t *testing.T, kind string) {
 	c := newCore(t)
-	p := newProxy(t, c)
+	p := newProxy(t, c, kind)
 	c.confirmed(c.session(), 1, p.bundle("a.test"))
 	p.ready()
 	for range 2 {
@@ -289,6 +311,38 @@ func TestSecondSignalShortens(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, "it drains", p.folder().Draining)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatal("it did not end")
+	}
+}
+
+func TestSoftStopFinishesRequests(t *testing.T) { eachEngine(t, softStopFinishesRequests) }
+
+// softStopFinishesRequests: what is under way when the listeners close gets its
+// answer.
+func softStopFinishesRequests(t *testing.T, kind string) {
+	c := newCore(t)
+	slow, began, answer := slowOrigin(t)
+	c.server.SetEndpoints(cluster, endpoints(slow))
+	p := newProxy(t, c, kind)
+	c.confirmed(c.session(), 1, p.bundle("a.test"))
+	p.ready()
+	got := make(chan string, 1)
+	go func() { _, body := p.get("a.test"); got <- body }()
+	<-began
+	for range 2 {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "it drains", p.folder().Draining)
+	}
+	await(t, "its listeners are closed", func() bool { return p.health() == 0 })
+	close(answer)
+	if body := <-got; body != "slow" {
+		t.Errorf("the request under way was answered %q", body)
 	}
 	select {
 	case <-p.ended:

@@ -1,5 +1,5 @@
 // Package proxy tests one whole proxy: the real binary as supervisor and agent,
-// a real HAProxy, and core's own half of the contract on loopback.
+// each real engine, and core's own half of the contract on loopback.
 package proxy
 
 import (
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"interlock/bundle"
+	"interlock/extension/embedded"
 	"interlock/extension/haproxy"
 	"interlock/internal/fleet"
 	"interlock/internal/identity"
@@ -166,9 +167,17 @@ func (c *core) confirmed(s *fleet.Session, generation uint64, b bundle.Bundle) {
 	c.reported(fleet.Confirmed)
 }
 
+// eachEngine runs a test once for each kind of proxy.
+func eachEngine(t *testing.T, test func(t *testing.T, kind string)) {
+	for _, kind := range []string{bundle.HAProxy, bundle.Embedded} {
+		t.Run(kind, func(t *testing.T) { test(t, kind) })
+	}
+}
+
 // proxy is one running "interlock proxy".
 type proxy struct {
 	t                testing.TB
+	kind             string // of engine
 	dir              string
 	port, healthPort int
 	env              []string
@@ -176,7 +185,7 @@ type proxy struct {
 	ended            chan error
 }
 
-func newProxy(t testing.TB, c *core) *proxy {
+func newProxy(t testing.TB, c *core, kind string) *proxy {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "il") // short: socket paths are bounded
 	if err != nil {
@@ -197,7 +206,7 @@ func newProxy(t testing.TB, c *core) *proxy {
 	if err := os.WriteFile(filepath.Join(dir, "identity"), data, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, dir: dir, port: freePort(t), healthPort: freePort(t)}
+	p := &proxy{t: t, kind: kind, dir: dir, port: freePort(t), healthPort: freePort(t)}
 	p.env = []string{"PATH=" + os.Getenv("PATH"), "INTERLOCK_CLUSTER=" + cluster, "INTERLOCK_PROXY=dev.1", "INTERLOCK_TASK=t1",
 		"INTERLOCK_CORE=" + c.address, "INTERLOCK_RELOAD_INTERVAL=10ms", "INTERLOCK_DRAIN_TIME=20s"}
 	p.start()
@@ -210,7 +219,10 @@ func (p *proxy) folder() runfolder.Folder { return runfolder.Folder(filepath.Joi
 func (p *proxy) start() {
 	p.t.Helper()
 	p.cmd = exec.Command(program, "proxy", "--run", string(p.folder()), "--state", filepath.Join(p.dir, "state"),
-		"--identity", filepath.Join(p.dir, "identity"), "--haproxy", binary(p.t))
+		"--identity", filepath.Join(p.dir, "identity"), "--engine", p.kind)
+	if p.kind == bundle.HAProxy {
+		p.cmd.Args = append(p.cmd.Args, "--haproxy", binary(p.t))
+	}
 	p.cmd.Env = p.env
 	w := logWriter{p.t, "proxy"}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
@@ -264,7 +276,8 @@ func (p *proxy) bundle(hosts ...string) bundle.Bundle {
 	for _, h := range hosts {
 		t.Routes = append(t.Routes, routing.Route{Host: h, Path: "/", Backends: []string{backend}})
 	}
-	b, err := haproxy.Render(t)
+	render := map[string]func(routing.Table) (bundle.Bundle, error){bundle.HAProxy: haproxy.Render, bundle.Embedded: embedded.Render}
+	b, err := render[p.kind](t)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -278,14 +291,17 @@ func (p *proxy) bundle(hosts ...string) bundle.Bundle {
 func (p *proxy) broken() bundle.Bundle {
 	b := p.bundle("a.test")
 	for i := range b.Files {
-		if b.Files[i].Path == haproxy.MainFile {
+		switch b.Files[i].Path {
+		case haproxy.MainFile:
 			b.Files[i].Data += "\nbackend broken\n  balance nonsense\n"
+		case embedded.TableFile:
+			b.Files[i].Data = strings.ReplaceAll(b.Files[i].Data, "a.test", "not a host")
 		}
 	}
 	return b
 }
 
-// pid is that of the agent or of a HAProxy of this proxy, by its command line.
+// agentPID is that of this proxy's agent, by its command line; 0 for none.
 func (p *proxy) agentPID() int {
 	p.t.Helper()
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.cmd.Process.Pid, p.cmd.Process.Pid))
@@ -344,6 +360,20 @@ func origin(t testing.TB, name string) routing.Endpoint {
 	t.Cleanup(srv.Close)
 	a := srv.Listener.Addr().(*net.TCPAddr)
 	return routing.Endpoint{Address: a.IP.String(), Port: a.Port, Task: name}
+}
+
+// slowOrigin says when a request has come and answers it when answer is closed.
+func slowOrigin(t testing.TB) (at routing.Endpoint, began <-chan struct{}, answer chan struct{}) {
+	t.Helper()
+	come, answer := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		come <- struct{}{}
+		<-answer
+		io.WriteString(w, "slow")
+	}))
+	t.Cleanup(srv.Close)
+	a := srv.Listener.Addr().(*net.TCPAddr)
+	return routing.Endpoint{Address: a.IP.String(), Port: a.Port, Task: "slow"}, come, answer
 }
 
 func endpoints(list ...routing.Endpoint) routing.Endpoints { return routing.Endpoints{backend: list} }

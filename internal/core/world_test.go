@@ -78,9 +78,11 @@ func (s *scriptedSwarm) Run(ctx context.Context, give func(swarm.Snapshot)) erro
 	}
 }
 
-// renderer renders for the embedded engine; it panics or refuses on demand.
+// renderer renders for the embedded engine; it panics or refuses on demand, or
+// makes its file larger.
 type renderer struct {
 	fault func(routing.Table) error
+	pad   func(routing.Table) string
 }
 
 func (r renderer) Render(_ context.Context, _ config.Cluster, t routing.Table) (bundle.Bundle, error) {
@@ -89,7 +91,11 @@ func (r renderer) Render(_ context.Context, _ config.Cluster, t routing.Table) (
 			return bundle.Bundle{}, err
 		}
 	}
-	return embedded.Render(t)
+	b, err := embedded.Render(t)
+	if r.pad != nil && err == nil {
+		b.Files[0].Data = fmt.Sprintf("{%q:%q,%s", "padding", r.pad(t), b.Files[0].Data[1:])
+	}
+	return b, err
 }
 
 type nothing struct{}

@@ -110,7 +110,7 @@ func TestReplacedData(t *testing.T) {
 	if err := b.RemoveConfig(t.Context(), newest.ID); err != nil {
 		t.Fatal(err)
 	}
-	plant(t, b, newest.Name, newest.Labels, append(older, 0))
+	plant(t, b, newest.Name, newest.Labels, older)
 	got, err := open(b).LoadState(t.Context(), "dev")
 	if string(got) != "0" || err == nil || !strings.Contains(err.Error(), newest.Name) {
 		t.Errorf("loaded %q, %v", got, err)

@@ -149,15 +149,14 @@ func (a *admission) enter(s swarm.Service, clusters []string) {
 // hold offers s to the clusters that would admit it if it asked for them, or
 // if it were still in its recorded home.
 func (a *admission) hold(s swarm.Service, w wish) {
-	collection := s.Collection()
-	if home := a.homes[s.Owner()]; home != "" {
-		collection = home
-	}
+	home := a.homes[s.Owner()]
 	for _, c := range a.clusters {
-		if c.Unusable != "" || (!w.named && collection == s.Collection()) {
+		if c.Unusable != "" {
 			continue
 		}
-		if a.refuse(c, s, collection) == nil {
+		asked := w.named && a.refuse(c, s, s.Collection()) == nil
+		stayed := home != "" && home != s.Collection() && a.refuse(c, s, home) == nil
+		if asked || stayed {
 			a.holding[c.Name] = append(a.holding[c.Name], s)
 		}
 	}

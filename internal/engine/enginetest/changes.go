@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -93,46 +94,47 @@ type load struct {
 	ended  sync.WaitGroup
 	mu     sync.Mutex
 	sent   int
+	each   []int // requests of each client
 	failed []string
 }
 
 func (b *bench) startLoad(t *testing.T, host string, clients int) *load {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{stop: cancel}
+	l := &load{stop: cancel, each: make([]int, clients)}
 	for i := range clients {
 		l.ended.Go(func() {
 			for ctx.Err() == nil {
-				l.connection(ctx, b.address(), host, i%2 == 1)
+				l.connection(ctx, b.address(), host, i)
 			}
 		})
 	}
 	return l
 }
 
-// connection sends requests on one connection until it is closed.
-func (l *load) connection(ctx context.Context, address, host string, post bool) {
+// connection sends requests of a client on one connection until it is closed.
+func (l *load) connection(ctx context.Context, address, host string, client int) {
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
-		l.count("dial: " + err.Error())
+		l.count(client, "dial: "+err.Error())
 		return
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(2 * patience))
 	from := bufio.NewReader(conn)
 	request := getRequest(host, "/")
-	if post {
+	if client%2 == 1 {
 		request = "POST / HTTP/1.1\r\nHost: " + host + "\r\nContent-Length: 3\r\n\r\nabc"
 	}
 	for ctx.Err() == nil {
 		got, err := ask(conn, from, request)
 		switch {
 		case err != nil:
-			l.count(err.Error())
+			l.count(client, err.Error())
 			return
 		case got.status != 200:
-			l.count(fmt.Sprint(got.status))
+			l.count(client, fmt.Sprint(got.status))
 		default:
-			l.count("")
+			l.count(client, "")
 		}
 		if got.closed {
 			return
@@ -140,32 +142,43 @@ func (l *load) connection(ctx context.Context, address, host string, post bool) 
 	}
 }
 
-func (l *load) count(failure string) {
+func (l *load) count(client int, failure string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent++
+	l.each[client]++
 	if failure != "" {
 		l.failed = append(l.failed, failure)
 	}
 }
 
-// reach waits until n further requests were sent.
+// reach waits until n further requests were sent, two at least by each client:
+// what was under way before has then ended.
 func (l *load) reach(t *testing.T, n int) {
 	t.Helper()
-	goal := l.total() + n
+	total, each := l.totals()
+	reached := func() bool {
+		now, nowEach := l.totals()
+		for i := range each {
+			if nowEach[i] < each[i]+2 {
+				return false
+			}
+		}
+		return now >= total+n
+	}
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); l.total() < goal; <-tick.C {
+	for deadline := time.Now().Add(patience); !reached(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatal("the load stands still")
 		}
 	}
 }
 
-func (l *load) total() int {
+func (l *load) totals() (int, []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sent
+	return l.sent, slices.Clone(l.each)
 }
 
 // end stops the load and fails the test if a request was lost.

@@ -46,6 +46,7 @@ func BenchmarkLookAgain(b *testing.B) {
 	look := func() {
 		_, err1 := v.fillServices(l.Services, nil, true, now)
 		_, err2 := v.fillTasks(l.Tasks, nil, nil, now)
+		v.forget(now.number + 1)
 		if err := errors.Join(err1, err2); err != nil || len(v.snapshot().Tasks) != 30_000 {
 			b.Fatal(err)
 		}

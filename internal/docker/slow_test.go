@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,22 +50,32 @@ func TestWatchLateAnswer(t *testing.T) {
 		e.services[id] = ""
 		e.tasks[id+"1"] = task{id, "running", "running"}
 	}
+	var wide sync.Map // path → how often all of it was asked for
 	e.delay = func(path string, filters client.Filters) time.Duration {
-		if filters["service"] == nil && filters["id"] == nil {
-			return 900 * time.Millisecond // of everything and all tasks
+		if filters["service"] != nil || filters["id"] != nil {
+			return time.Millisecond
 		}
-		return time.Millisecond
+		n, _ := wide.LoadOrStore(path, new(atomic.Int64))
+		n.(*atomic.Int64).Add(1)
+		return 900 * time.Millisecond // everything and all tasks
+	}
+	until := func(path string) {
+		n, _ := wide.Load(path)
+		for before := n.(*atomic.Int64).Load(); n.(*atomic.Int64).Load() == before; {
+			wait(10 * time.Millisecond)
+		}
 	}
 	watched(t, e, func(look func() string, last func() swarm.Snapshot) {
 		wait(10 * time.Second)
 		want(t, "start", look(), "api1 web1")
-		e.tell("update", "web")
-		wait(time.Second)
-		e.change(func() { e.tasks["web1"] = task{"web", "shutdown", "shutdown"} })
+		until("services")
 		e.change(func() { delete(e.services, "api"); delete(e.tasks, "api1") })
 		e.tell("remove", "api")
+		until("tasks")
+		e.change(func() { e.tasks["web1"] = task{"web", "shutdown", "shutdown"} })
+		e.tell("update", "web")
 		wait(200 * time.Millisecond)
-		for range 600 {
+		for range 100 {
 			want(t, "after the end", look(), "")
 			if n := len(last().Services); n != 1 {
 				t.Fatalf("%d services after one was removed", n)
@@ -103,11 +115,15 @@ func TestWatchCrash(t *testing.T) {
 		wait(2100 * time.Millisecond)
 		want(t, "2 s after a crash", look(), "api")
 		wait(time.Minute)
-		e.tell("update", "web") // something changes
-		wait(1100 * time.Millisecond)
-		e.change(func() { e.tasks["api"] = task{"api", "failed", "shutdown"} })
-		wait(1100 * time.Millisecond)
-		want(t, "1 s after a crash while another service changes", look(), "")
+		for range 10 {
+			e.tell("update", "web") // something changes
+			wait(1300 * time.Millisecond)
+			e.change(func() { e.tasks["api"] = task{"api", "failed", "shutdown"} })
+			wait(1100 * time.Millisecond)
+			want(t, "1 s after a crash while another service changes", look(), "")
+			e.change(func() { e.tasks["api"] = task{"api", "running", "running"} })
+			wait(time.Minute)
+		}
 	})
 }
 

@@ -55,7 +55,7 @@ func (l *Lab) explain() func(load.Failure) string {
 	return func(f load.Failure) string {
 		node := assigned.node(f)
 		for _, k := range l.kills {
-			if slices.Contains(k.endpoints, served[f.Env+" "+f.Local.String()]) {
+			if slices.Contains(k.endpoints, served[f.Env+" "+f.Local.String()]) || k.swallowed(f) {
 				return "in flight to a task on a node cut off"
 			}
 			end := f.Began.Add(f.Took)
@@ -69,6 +69,17 @@ func (l *Lab) explain() func(load.Failure) string {
 		}
 		return ""
 	}
+}
+
+// unnoticed is how long after a node's end requests may still be sent to its
+// tasks: two failed checks, 2 s apart, of 1 s each.
+const unnoticed = 8 * time.Second
+
+// swallowed says whether a request was sent to a task on a node that had just
+// gone: it began before that was noticed, and hung. The proxy does not log a
+// request that is lost on a connection which it used again.
+func (k kill) swallowed(f load.Failure) bool {
+	return k.env == "" && f.Began.After(k.at.Add(-patience)) && f.Began.Before(k.at.Add(unnoticed)) && f.Took > 5*time.Second
 }
 
 // assigned reads the logs of the load balancers.

@@ -14,6 +14,9 @@ import (
 type step struct {
 	name string
 	do   func(context.Context) error
+	// outage ends the load on services of one task before the step: a node that
+	// goes away leaves them without any endpoint.
+	outage bool
 }
 
 // settle is how long the load goes on after each step, so that what a step does
@@ -31,6 +34,9 @@ func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err e
 	}
 	for _, s := range steps {
 		l.say("== %s", s.name)
+		if s.outage {
+			t.stopGuests()
+		}
 		t.record.Step(s.name)
 		if err = s.do(ctx); err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
@@ -42,6 +48,10 @@ func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err e
 	}
 	if ended := t.end(); err == nil {
 		err = ended
+	}
+	// The load balancers have seen the ends of all connections too.
+	if waited := pause(context.WithoutCancel(ctx), time.Second); err == nil {
+		err = waited
 	}
 	t.record.Explain(l.explain())
 	for i, f := range t.record.Failures() {
@@ -82,13 +92,13 @@ func (l *Lab) StoryOf(ctx context.Context, prefix string) error {
 		return err
 	}
 	steps := []step{
-		{"1 broken labels", l.breakAll(kinds)},
-		{"2 reaching for prod", l.escapeAll},
-		{"3 refused by HAProxy", l.refuseBundle},
-		{"4 killed", l.killAll},
-		{"5a node cut off", l.cutNode},
-		{"5b applications updated", l.updateApps},
-		{"5c proxies updated", l.updateProxies},
+		{"1 broken labels", l.breakAll(kinds), false},
+		{"2 reaching for prod", l.escapeAll, false},
+		{"3 refused by HAProxy", l.refuseBundle, false},
+		{"4 killed", l.killAll, true},
+		{"5a node cut off", l.cutNode, true},
+		{"5b applications updated", l.updateApps, true},
+		{"5c proxies updated", l.updateProxies, true},
 	}
 	steps = slices.DeleteFunc(steps, func(s step) bool { return !strings.HasPrefix(s.name, prefix) })
 	var more []load.Target

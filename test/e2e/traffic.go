@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -42,24 +43,32 @@ func target(e Env, via netip.AddrPort, name, host, path string, apps ...string) 
 	}
 }
 
-// traffic is the steady load of a story.
+// traffic is the steady load of a story: on the demonstration's routes, and
+// until stopGuests on further ones.
 type traffic struct {
-	record *load.Record
-	stop   context.CancelFunc
-	done   chan error
+	record           *load.Record
+	stop, stopGuests context.CancelFunc
+	done, guestsDone chan error
 }
 
 // startTraffic begins the load in the given step.
-func (l *Lab) startTraffic(ctx context.Context, step string, more ...load.Target) *traffic {
-	ctx, cancel := context.WithCancel(ctx)
-	t := &traffic{record: load.NewRecord(step), stop: cancel, done: make(chan error, 1)}
-	g := &load.Generator{Targets: append(l.targets(), more...), Sockets: l.sockets(), Record: t.record, Timeout: patience}
-	go func() { t.done <- g.Run(ctx) }()
+func (l *Lab) startTraffic(ctx context.Context, step string, guests ...load.Target) *traffic {
+	t := &traffic{record: load.NewRecord(step)}
+	t.stop, t.done = start(ctx, &load.Generator{Targets: l.targets(), Sockets: l.sockets(), Record: t.record, Timeout: patience})
+	t.stopGuests, t.guestsDone = start(ctx, &load.Generator{Targets: guests, Record: t.record, Timeout: patience})
 	return t
+}
+
+func start(ctx context.Context, g *load.Generator) (context.CancelFunc, chan error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	return cancel, done
 }
 
 // end ends the load and waits for the requests under way.
 func (t *traffic) end() error {
 	t.stop()
-	return <-t.done
+	t.stopGuests()
+	return errors.Join(<-t.done, <-t.guestsDone)
 }

@@ -39,7 +39,7 @@ test: images ## all tests, with real engines and real Swarms
 	scripts/test.sh
 
 e2e: images ## only the story
-	$(GO) test -v -count=1 -timeout 45m ./test/e2e/...
+	$(GO) test -v -count=1 -timeout 45m ./test/e2e
 
 lint: ## gofmt, vet, staticcheck
 	scripts/lint.sh $(STATICCHECK)

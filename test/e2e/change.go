@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cutNode is the first part of step 5: a node with one proxy of each
+// cutNode is the last part of step 5: a node with one proxy of each
 // environment is off the network until Swarm has noticed, and comes back.
 func (l *Lab) cutNode(ctx context.Context) error {
 	n := l.Swarm.Nodes[l.layout.Envs[0].Proxies[1]]

@@ -65,9 +65,16 @@ func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err e
 		err = tableErr
 	}
 	if failed := t.record.Failed(); err == nil && failed > 0 {
-		err = fmt.Errorf("%d requests failed", failed)
+		err = &LostError{Failed: failed, Sent: t.record.Total()}
 	}
 	return err
+}
+
+// LostError says that a story was told to its end and that requests failed.
+type LostError struct{ Failed, Sent int }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%d of %d requests failed", e.Failed, e.Sent)
 }
 
 // pause waits while the load goes on.

@@ -191,3 +191,14 @@ func list[K cmp.Ordered](parts map[K]int) string {
 	}
 	return s
 }
+
+// Total is the number of all requests.
+func (r *Record) Total() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, c := range r.counts {
+		n += c.Sent
+	}
+	return n
+}

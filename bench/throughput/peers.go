@@ -81,9 +81,23 @@ frontend origin
 	return process(ctx, dir, o.haproxy, "-db", "-f", path)
 }
 
-// minimal is what a person would write by hand: a host map and backends.
-func minimal(o options) peer {
-	return peer{"haproxy, by hand", func(ctx context.Context, dir string) (func(), error) {
+// minimal routes and does nothing else: a host map and backends.
+func minimal(o options) peer { return byHand("haproxy, minimal", o, "", "") }
+
+// like also checks servers, and tells services and clients what Interlock does.
+func like(o options) peer {
+	return byHand("haproxy, like", o, `
+  option forwardfor
+  unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid
+  unique-id-header x-request-id
+  http-request set-header x-real-ip %[src]
+  http-request set-header x-forwarded-proto http
+  http-request set-header x-forwarded-host %[req.hdr(host)]
+  http-response set-header x-request-id %[unique-id]`, " check inter 2s fall 2 rise 1")
+}
+
+func byHand(name string, o options, rules, server string) peer {
+	return peer{name, func(ctx context.Context, dir string) (func(), error) {
 		var cfg, hosts strings.Builder
 		fmt.Fprintf(&cfg, `
 global
@@ -94,12 +108,12 @@ defaults
   timeout server 60s
   timeout connect 1s
 frontend web
-  bind %s
+  bind %s%s
   use_backend %%[req.hdr(host),lower,map_str(%s)]
-`, proxyAddr, filepath.Join(dir, "hosts.map"))
+`, proxyAddr, rules, filepath.Join(dir, "hosts.map"))
 		for i := range o.services {
 			fmt.Fprintf(&hosts, "%s app%d\n", hostOf(i), i)
-			fmt.Fprintf(&cfg, "backend app%d\n  server a %s\n", i, originAddr)
+			fmt.Fprintf(&cfg, "backend app%d\n  server a %s%s\n", i, originAddr, server)
 		}
 		if _, err := written(dir, "hosts.map", hosts.String()); err != nil {
 			return nil, err

@@ -9,7 +9,7 @@ import (
 
 // The expressions of routing.Resolve's rules 5 and 7. They search for what is
 // wrong instead of repeating a group over what is right, so that a long path
-// needs no stack.
+// needs no stack. inPath looks no further than the path of a URL in origin form.
 const (
 	hostForm = `[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?(?::[0-9]{1,5})?$`
 
@@ -18,10 +18,11 @@ const (
 	strictPath  = `//|\\|` + badEncoding + `|%2f|/\.\.?(?:/|;|$)`
 	relaxedPath = `\\|` + badEncoding + `|(?:/|%2f)\.\.?(?:/|;|%2f|$)`
 	badByte     = `[^\x21\x22\x24-\x7e]`
+	inPath      = `^[^?]*?`
 )
 
 // logFormat is of failed requests: JSON, without the query.
-const logFormat = `'%{+json}o %(client)ci %(port)cp %(status)ST %(state)tsc %(section)b %(server)s %(ms)Ta %(method)HM %(host)[var(txn.host)] %(path)HPO %(id)ID'`
+const logFormat = `'%{+json}o %(client)ci %(port)cp %(status)ST %(state)tsc %(section)b %(server)s %(ms)Ta %(method)HM %(host)[var(txn.sent)] %(path)HPO %(id)ID'`
 
 // maxHost is the longest Host: 253 bytes of name, a dot, ":" and five digits.
 const maxHost = 253 + 1 + 6
@@ -35,7 +36,7 @@ func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
 	if base.ProxyProtocol {
 		b.WriteString("  tcp-request connection expect-proxy layer4 if { src -f @DIR@/lists/trusted.lst }\n")
 	}
-	renderRefusals(b)
+	renderRefusals(b, base)
 	renderFraming(b)
 	renderSite(b, m)
 	renderPathCheck(b, base)
@@ -52,18 +53,25 @@ func renderFrontend(b *strings.Builder, t routing.Table, m maps) error {
 }
 
 // renderRefusals writes rules 1 to 4 for what is not in the usual origin form,
-// and those of rule 5 that every request needs. HAProxy's parser has refused an
-// absolute form whose authority differs from Host, but for userinfo and an
-// absent Host. An ACL with several lines is true when one of them is.
-func renderRefusals(b *strings.Builder) {
+// and those of rules 5 and 7 that every request needs, in as few looks at it as
+// can be. HAProxy's parser has refused an absolute form whose authority differs
+// from Host, but for userinfo and an absent Host. An ACL with several lines is
+// true when one of them is.
+func renderRefusals(b *strings.Builder, base routing.Base) {
+	path := strictPath
+	if base.RelaxedPaths {
+		path = relaxedPath
+	}
 	b.WriteString(`  acl il_origin url -m beg /
   acl il_odd method CONNECT
-  acl il_odd url -m reg -i '^(?!https?://)'
+  acl il_odd url -m reg -i '^(?!https?://[^/?]*/)'
   acl il_odd url -m reg '^[^/]*//[^/]*@'
+  acl il_odd url -m reg '` + badByte + `'
+  acl il_odd path -m reg -i '` + path + `'
   acl il_odd req.fhdr_cnt(host) eq 0
   acl il_odd req.fhdr(host) -m len eq 0
-  http-request deny deny_status 400 if !il_origin il_odd or !il_origin !{ path -m beg / }
-  http-request deny deny_status 400 if { url -m reg '` + badByte + `' }
+  http-request deny deny_status 400 if !il_origin il_odd
+  http-request deny deny_status 400 if il_origin { url -m reg -i '` + inPath + `(?:` + path + `)|` + badByte + `' }
   http-request deny deny_status 400 if { req.fhdr_cnt(host) gt 1 }
 `)
 }
@@ -83,19 +91,23 @@ const (
 )
 
 // renderSite writes the rest of rule 5, and rule 6: exact host, longest
-// wildcard, default backend. txn.be is the site's value in the map, txn.site its
-// key. Most requests name a host as it stands in the map, which is proof enough
-// of its form; only others are looked at byte for byte. Hence patterns have a
-// map of their own: a Host of "*.example.com" must not be found.
+// wildcard, default backend. txn.sent is Host as sent, txn.host its normal form
+// where that was needed, txn.be the site's value in the map, txn.site its key.
+// Most requests name a host as it stands in the map, which is proof enough of
+// its form; only others are looked at byte for byte. Hence patterns have a map
+// of their own: a Host of "*.example.com" must not be found.
 func renderSite(b *strings.Builder, m maps) {
-	b.WriteString("  http-request set-var(txn.host) req.fhdr(host)\n")
-	b.WriteString("  http-request set-var(txn.be) var(txn.host)," + hostsMap + "\n")
-	renderHostCheck(b)
-	b.WriteString("  http-request set-var(txn.be) var(txn.host)," + hostsMap + unknownSite + "\n")
 	patterns := m.hasDefault || len(m.wildcards) > 0
-	if patterns || m.open {
-		b.WriteString("  http-request set-var(txn.site) var(txn.host) if { var(txn.be) -m found }\n")
+	lookup := func(name, condition string) {
+		b.WriteString("  http-request set-var(txn.be) var(" + name + ")," + hostsMap + condition + "\n")
+		if patterns || m.open {
+			b.WriteString("  http-request set-var(txn.site) var(" + name + ") if { var(txn.be) -m found } !{ var(txn.site) -m found }\n")
+		}
 	}
+	b.WriteString("  http-request set-var(txn.sent) req.fhdr(host)\n")
+	lookup("txn.sent", "")
+	renderHostCheck(b)
+	lookup("txn.host", unknownSite)
 	renderWildcards(b, m.wildcards)
 	if m.hasDefault {
 		b.WriteString("  http-request set-var(txn.site) str(*) if !{ var(txn.site) -m found }\n")
@@ -137,13 +149,12 @@ func renderWildcards(b *strings.Builder, depths []bool) {
 	}
 }
 
-// renderPathCheck writes rule 7.
+// renderPathCheck writes what is left of rule 7: only a host with one route may
+// have the paths that RelaxedPaths lets through.
 func renderPathCheck(b *strings.Builder, base routing.Base) {
 	if !base.RelaxedPaths {
-		b.WriteString("  http-request deny deny_status 400 if { path -m reg -i '" + strictPath + "' }\n")
 		return
 	}
-	b.WriteString("  http-request deny deny_status 400 if { path -m reg -i '" + relaxedPath + "' }\n")
 	for _, several := range []string{"!{ var(txn.be) -m found }", "{ var(txn.be) -m str " + manyPaths + " }"} {
 		b.WriteString("  http-request deny deny_status 400 if " + several + " { path -m reg -i '" + strictPath + "' }\n")
 	}
@@ -180,10 +191,10 @@ func renderRequestHeaders(b *strings.Builder) {
   http-request del-header upgrade if { req.fhdr(upgrade) -m found } !{ var(txn.upgrade) -m found }
   http-request del-header '(?i)^(?:connection|` + ownHeaders + `)$' -m reg
   http-request add-header connection upgrade if { var(txn.upgrade) -m found }
-  http-request add-header x-real-ip %[src]
+  http-request add-header x-real-ip %ci
   http-request add-header x-forwarded-proto http
-  http-request add-header x-forwarded-host %[req.fhdr(host)] if { req.fhdr(host) -m len gt 0 }
-  http-request add-header x-request-id %[unique-id]
+  http-request add-header x-forwarded-host %[var(txn.sent)] if { var(txn.sent) -m len gt 0 }
+  unique-id-header x-request-id
 `)
 }
 

@@ -51,7 +51,7 @@ defaults
   log global
   option dontlognull
   option dontlog-normal
-  unique-id-format %%{+X}o%%Ts-%%pid-%%rt-%%[rand]
+  unique-id-format @INSTANCE@-%%pid-%%rt
   option idle-close-on-response
   option forwardfor
   option http-restrict-req-hdr-names delete

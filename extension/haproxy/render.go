@@ -3,7 +3,8 @@
 //
 // The bundle's main file is haproxy.cfg. It is relocatable: the agent replaces
 // @DIR@ by the folder of the generation, @RUN@ by its own run-time folder and
-// @REVISION@ by the revision it was told, and puts server lines where a line
+// @INSTANCE@ by a name that only this proxy has, @REVISION@ by the revision it
+// was told, and puts server lines where a line
 // "  # endpoints <section>" stands. The agent keeps @RUN@/health.map, whose key
 // "state" has the value ready, not-ready or drain.
 //

@@ -51,6 +51,7 @@ type Options struct {
 // Engine drives one HAProxy. It implements engine.Engine.
 type Engine struct {
 	run, binary string
+	instance    string
 	judge       []string
 	log         *slog.Logger
 	master      client
@@ -91,6 +92,11 @@ func New(o Options) (*Engine, error) {
 		master: client{filepath.Join(o.Run, "master.sock")},
 		worker: client{filepath.Join(o.Run, "admin.sock")},
 	}
+	instance, err := instanceOf(e.file(instanceFile))
+	if err != nil {
+		return nil, fmt.Errorf("haproxy: %w", err)
+	}
+	e.instance = instance
 	if _, err := os.Stat(e.file(healthFile)); errors.Is(err, os.ErrNotExist) {
 		if err := replaceFile(e.file(healthFile), healthMap(engine.NotReady)); err != nil {
 			return nil, fmt.Errorf("haproxy: %w", err)
@@ -195,7 +201,7 @@ func (e *Engine) stage(b bundle.Bundle, revision string) (staged, error) {
 		return staged{}, fmt.Errorf("stage bundle: revision %q is not a plain word", revision)
 	}
 	dir := filepath.Join(e.run, "gen", revision)
-	config, err := writeFiles(b, dir, e.run, revision)
+	config, err := writeFiles(b, places{dir: dir, run: e.run, revision: revision, instance: e.instance})
 	if err != nil {
 		return staged{}, err
 	}

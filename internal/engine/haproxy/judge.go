@@ -83,7 +83,7 @@ func stageForJudge(b bundle.Bundle, dir string) (config string, err error) {
 	if err := os.WriteFile(filepath.Join(dir, healthFile), healthMap(engine.NotReady), 0o644); err != nil {
 		return "", err
 	}
-	text, err := writeFiles(b, dir, dir, "judged")
+	text, err := writeFiles(b, places{dir: dir, run: dir, revision: "judged", instance: "judged"})
 	if err != nil {
 		return "", err
 	}

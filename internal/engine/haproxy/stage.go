@@ -1,6 +1,8 @@
 package haproxy
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +16,8 @@ const (
 	mainFile   = "haproxy.cfg"
 	healthFile = "health.map"
 	healthKey  = "state"
+	// instanceFile has the name that outlives agents, as the run folder does.
+	instanceFile = "instance"
 
 	// endpointsMark is followed by a section's name, on a line of its own.
 	endpointsMark = "  # endpoints "
@@ -21,10 +25,12 @@ const (
 
 var revisionGrammar = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// expand fills in the places of a bundle's text: its folder, the run folder
-// and the revision.
-func expand(text, dir, run, revision string) string {
-	return strings.NewReplacer("@DIR@", dir, "@RUN@", run, "@REVISION@", revision).Replace(text)
+// places are what a bundle's text leaves open: its folder, the run folder, the
+// revision, and a name that no other proxy has.
+type places struct{ dir, run, revision, instance string }
+
+func (p places) expand(text string) string {
+	return strings.NewReplacer("@DIR@", p.dir, "@RUN@", p.run, "@REVISION@", p.revision, "@INSTANCE@", p.instance).Replace(text)
 }
 
 // withServers replaces each section's endpoints line by its server lines.
@@ -45,17 +51,17 @@ func withServers(config string, sections map[string][]server) string {
 	return b.String()
 }
 
-// writeFiles writes a bundle's files below dir, all but the main file, and
+// writeFiles writes a bundle's files below its folder, all but the main file, and
 // returns the main file's text. Everything is readable by the judge, which has
 // no privileges; secrets are not part of a bundle.
-func writeFiles(b bundle.Bundle, dir, run, revision string) (config string, err error) {
+func writeFiles(b bundle.Bundle, p places) (config string, err error) {
 	for _, f := range b.Files {
-		text := expand(f.Data, dir, run, revision)
+		text := p.expand(f.Data)
 		if f.Path == mainFile {
 			config = text
 			continue
 		}
-		name := filepath.Join(dir, filepath.FromSlash(f.Path))
+		name := filepath.Join(p.dir, filepath.FromSlash(f.Path))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return "", fmt.Errorf("stage bundle: %w", err)
 		}
@@ -64,6 +70,18 @@ func writeFiles(b bundle.Bundle, dir, run, revision string) (config string, err 
 		}
 	}
 	return config, nil
+}
+
+// instanceOf reads the name of this run folder's proxy from a file, or makes one
+// of 64 random bits. With it the ids of requests differ between proxies.
+func instanceOf(file string) (string, error) {
+	if name, err := os.ReadFile(file); err == nil && revisionGrammar.Match(name) {
+		return string(name), nil
+	}
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	name := hex.EncodeToString(random[:])
+	return name, replaceFile(file, []byte(name))
 }
 
 // replaceFile writes a file so that a reader sees the old or the new content.

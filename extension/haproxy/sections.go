@@ -105,6 +105,11 @@ func backendsOf(t routing.Table, p plan) []bundle.Backend {
 	return out
 }
 
+// poolLow is the number of idle connections to an endpoint below which a thread
+// opens its own instead of taking one from another thread, which costs both a
+// lock and system calls. HAProxy's manual advises about two for each thread.
+const poolLow = "4"
+
 // serverOptions are the options of one endpoint's server line. The same words
 // follow "add server" at run time, which inherits nothing from default-server.
 //
@@ -112,7 +117,7 @@ func backendsOf(t routing.Table, p plan) []bundle.Backend {
 // provoke a 500 must not be able to take an endpoint out. The endpoint is tried
 // again after FailTimeout.
 func serverOptions(b routing.Backend) string {
-	options := "check inter 2s fall 2 rise 1"
+	options := "check inter 2s fall 2 rise 1 pool-low-conn " + poolLow
 	if b.MaxFails > 0 {
 		options += fmt.Sprintf(" observe layer4 error-limit %d on-error mark-down", b.MaxFails)
 	}

@@ -10,19 +10,30 @@ import (
 	"time"
 )
 
-// answers asks an environment's proxies, each of them several times on new
-// connections, and wants 200 each time.
+// answers asks an environment's proxies and its balancer, each of them several
+// times on new connections, and wants 200 each time. The balancer finds its
+// proxies later than we do.
 func (l *Lab) answers(ctx context.Context, e Env, host, path string) error {
 	for _, n := range e.Proxies {
 		at := netip.AddrPortFrom(l.Swarm.Nodes[n].Addr(), e.Public)
-		for range 2 {
-			status, body, err := l.ask(ctx, at, l.viaBalancer, host, path)
-			if err != nil {
-				return err
-			}
-			if status != http.StatusOK {
-				return fmt.Errorf("http://%s%s is answered by the proxy on %s with %d %s", host, path, l.Swarm.Nodes[n].Name(), status, body)
-			}
+		if err := l.wantOK(ctx, at, l.viaBalancer, host, path); err != nil {
+			return fmt.Errorf("the proxy on %s: %w", l.Swarm.Nodes[n].Name(), err)
+		}
+	}
+	if err := l.wantOK(ctx, l.balancer(e), plain, host, path); err != nil {
+		return fmt.Errorf("the balancer of %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+func (l *Lab) wantOK(ctx context.Context, at netip.AddrPort, begin func(net.Conn) error, host, path string) error {
+	for range 2 {
+		status, body, err := l.ask(ctx, at, begin, host, path)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("http://%s%s is answered with %d %s", host, path, status, body)
 		}
 	}
 	return nil

@@ -65,16 +65,9 @@ func (l *Lab) run(ctx context.Context, steps []step, more ...load.Target) (err e
 		err = tableErr
 	}
 	if failed := t.record.Failed(); err == nil && failed > 0 {
-		err = &LostError{Failed: failed, Sent: t.record.Total()}
+		err = fmt.Errorf("%d of %d requests failed", failed, t.record.Total())
 	}
 	return err
-}
-
-// LostError says that a story was told to its end and that requests failed.
-type LostError struct{ Failed, Sent int }
-
-func (e *LostError) Error() string {
-	return fmt.Sprintf("%d of %d requests failed", e.Failed, e.Sent)
 }
 
 // pause waits while the load goes on.

@@ -106,7 +106,7 @@ func runCore(ctx context.Context, f coreFlags, stderr io.Writer) error {
 	// Nothing was served up to here; from here on things run until ctx ends.
 	server := fleet.New(id, version, fleet.Timing{}, log)
 	decider := core.New(core.Options{
-		Source:   docker.NewWatcher(engine, docker.WatchOptions{}, log),
+		Source:   docker.NewWatcher(engine, docker.WatchOptions{Tasks: file.Core.PollInterval}, log),
 		Renderer: extensions, Store: durable, Fleet: server,
 		Provisioner: &core.SwarmProvisioner{Engine: engine, Identity: id, Settings: settings(id), Log: log},
 		Config:      file, SigningKey: id.SigningKey(), Version: version, Log: log,

@@ -47,7 +47,7 @@ var coreKeys = []row{
 	key("TLSCert", "a file name", "none", "For a remote Docker API.", text(func(d *draft) *string { return &d.core.TLSCert }, anyText)),
 	key("TLSKey", "a file name", "none", "For a remote Docker API.", text(func(d *draft) *string { return &d.core.TLSKey }, anyText)),
 	key("AllowInsecure", "a boolean", "false", "Does not verify the Docker API's certificate.", truth(func(d *draft) *bool { return &d.core.AllowInsecure })),
-	key("PollInterval", "a duration, 1s to 5m", "3s", "How often all running tasks are listed; changes are seen sooner.", span(time.Second, 5*time.Minute, func(d *draft, t time.Duration) { d.core.PollInterval = t })),
+	key("PollInterval", "a duration, 1s to 5m", "2s", "How often all running tasks are listed; changes are seen sooner.", span(time.Second, 5*time.Minute, func(d *draft, t time.Duration) { d.core.PollInterval = t })),
 	ignored("EndpointOverride", "addresses are read from the Swarm"),
 }
 

@@ -35,7 +35,7 @@ const (
 )
 
 func coreDefaults() Core {
-	return Core{ListenAddr: ":8080", DockerURL: "unix:///var/run/docker.sock", PollInterval: 3 * time.Second}
+	return Core{ListenAddr: ":8080", DockerURL: "unix:///var/run/docker.sock", PollInterval: 2 * time.Second}
 }
 
 // newDraft is a cluster with all defaults that do not depend on other keys.

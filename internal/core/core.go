@@ -52,7 +52,8 @@ type Store interface {
 	SaveState(ctx context.Context, slug string, data []byte) error
 	// LoadGenerations are newest first.
 	LoadGenerations(ctx context.Context, slug string) ([]bundle.Signed, error)
-	SaveGeneration(ctx context.Context, slug string, b bundle.Signed) error
+	// SaveGeneration may forget old ones, but not the confirmed one.
+	SaveGeneration(ctx context.Context, slug string, b bundle.Signed, confirmed bundle.Position) error
 	// LoadHomes and SaveHomes keep the homes of stacks, which are the Swarm's.
 	LoadHomes(ctx context.Context) ([]byte, error)
 	SaveHomes(ctx context.Context, data []byte) error

@@ -30,7 +30,7 @@ func persist(ctx context.Context, s Store, slug string, m memory, b bundle.Signe
 	if err != nil {
 		return lost, err
 	}
-	if err := s.SaveGeneration(ctx, slug, b); err != nil {
+	if err := s.SaveGeneration(ctx, slug, b, m.Confirmed); err != nil {
 		return lost, fmt.Errorf("save generation: %w", err)
 	}
 	return lost, nil

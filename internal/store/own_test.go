@@ -142,10 +142,10 @@ func TestForeignStopsNobody(t *testing.T) {
 	if got, err := open(b).LoadState(t.Context(), "dev"); string(got) != "2" || err != nil {
 		t.Errorf("loaded %q, %v", got, err)
 	}
-	if err := s.SaveGeneration(t.Context(), "dev", signed(7, "x")); !errors.Is(err, store.ErrTaken) || errors.Is(err, store.ErrConflict) {
+	if err := s.SaveGeneration(t.Context(), "dev", signed(7, "x"), bundle.Position{}); !errors.Is(err, store.ErrTaken) || errors.Is(err, store.ErrConflict) {
 		t.Errorf("a taken generation: %v", err)
 	}
-	if err := s.SaveGeneration(t.Context(), "dev", signed(8, "x")); err != nil {
+	if err := s.SaveGeneration(t.Context(), "dev", signed(8, "x"), bundle.Position{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -158,7 +158,7 @@ func TestNumbersDoNotWrap(t *testing.T) {
 			t.Errorf("epoch %d", epoch)
 		}
 	}
-	if err := s.SaveGeneration(t.Context(), "dev", signed(1<<62+1, "x")); err == nil {
+	if err := s.SaveGeneration(t.Context(), "dev", signed(1<<62+1, "x"), bundle.Position{}); err == nil {
 		t.Error("a generation past the greatest number")
 	}
 }
@@ -167,7 +167,7 @@ func TestNumbersDoNotWrap(t *testing.T) {
 // a generation.
 func TestGenerationUnderItsOwnNumber(t *testing.T) {
 	b := &store.Memory{}
-	if err := open(b).SaveGeneration(t.Context(), "dev", signed(5, "x")); err != nil {
+	if err := open(b).SaveGeneration(t.Context(), "dev", signed(5, "x"), bundle.Position{}); err != nil {
 		t.Fatal(err)
 	}
 	objects, err := b.StateConfigs(t.Context())
@@ -214,7 +214,7 @@ func TestEpochPauses(t *testing.T) {
 // TestSignatureIsForNothingElse: what signs objects never signs a bundle.
 func TestSignatureIsForNothingElse(t *testing.T) {
 	b := &store.Memory{}
-	if err := open(b).SaveGeneration(t.Context(), "dev", signed(1, "x")); err != nil {
+	if err := open(b).SaveGeneration(t.Context(), "dev", signed(1, "x"), bundle.Position{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := stranger(b).LoadGenerations(t.Context(), "dev")

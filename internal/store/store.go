@@ -152,7 +152,10 @@ func (s *Store) nextEpoch(ctx context.Context, floor uint64) (uint64, error) {
 // SaveGeneration stores a published bundle under its generation's number. It
 // returns ErrConflict when another core has taken that number (I14), ErrTaken
 // when somebody who is not a core has.
-func (s *Store) SaveGeneration(ctx context.Context, slug string, b bundle.Signed) error {
+//
+// Of older ones the newest are kept, and the confirmed one however old it is:
+// proxies that lost theirs get it back.
+func (s *Store) SaveGeneration(ctx context.Context, slug string, b bundle.Signed, confirmed bundle.Position) error {
 	data, err := packBundle(b)
 	if err != nil {
 		return err
@@ -166,7 +169,7 @@ func (s *Store) SaveGeneration(ctx context.Context, slug string, b bundle.Signed
 	if err := s.create(ctx, bundleSeries(slug), n, slug, data); err != nil {
 		return fmt.Errorf("store generation %d of %s: %w", n, slug, err)
 	}
-	s.prune(ctx, bundleSeries(slug), Generations)
+	s.prune(ctx, bundleSeries(slug), Generations, confirmed.Generation)
 	return nil
 }
 
@@ -281,11 +284,14 @@ func (s *Store) afford(size int) error {
 	return nil
 }
 
-// prune removes all but the newest of a series. What can't be removed stays
-// known and is tried again after the next write.
-func (s *Store) prune(ctx context.Context, series string, keep int) {
+// prune removes all but the newest of a series, and those to spare. What can't
+// be removed stays known and is tried again after the next write.
+func (s *Store) prune(ctx context.Context, series string, keep int, spare ...uint64) {
 	stored := s.series(series)
 	for _, o := range stored[min(keep, len(stored)):] {
+		if slices.Contains(spare, o.n) {
+			continue
+		}
 		err := s.backend.RemoveConfig(ctx, o.id)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			delete(s.known, series+strconv.FormatUint(o.n, 10))

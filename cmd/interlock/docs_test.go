@@ -16,7 +16,7 @@ import (
 var commandLine = regexp.MustCompile("(?m)(?:^ *(?:\\$ )?|`|&& |; |\\| )(?:bin/)?interlock ([a-z][a-z-]*)([^`\n]*)")
 
 // notYet are verbs that documents name as ones that this version lacks.
-var notYet = []string{"approve", "claims", "diff", "freeze", "history", "quarantine", "resume", "rollback"}
+var notYet = []string{"claims", "diff", "freeze", "history", "quarantine", "resume", "rollback"}
 
 // TestDocumentedCommands: every command in the documents exists, with its flags.
 func TestDocumentedCommands(t *testing.T) {

@@ -7,6 +7,7 @@ func verbs() []*cobra.Command {
 	return []*cobra.Command{
 		newAPIPipeCommand(),
 		newAgentCommand(),
+		newApproveCommand(),
 		newCheckCommand(),
 		newCompileCommand(),
 		newCoreCommand(),

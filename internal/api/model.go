@@ -115,3 +115,12 @@ type Backend struct {
 	Algorithm string             `json:"algorithm"`
 	Endpoints []routing.Endpoint `json:"endpoints"`
 }
+
+// Approval makes a collection the home of an owner: a stack by its name, or
+// "service:" and the name of a service without one. From is the home before, ""
+// when there was none; it is part of the answer.
+type Approval struct {
+	Owner      string `json:"owner"`
+	Collection string `json:"collection"`
+	From       string `json:"from,omitempty"`
+}

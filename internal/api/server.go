@@ -26,12 +26,18 @@ type Source interface {
 	Plan(ctx context.Context) (any, error)
 	Explain(ctx context.Context, cluster, url string) (any, error)
 	Counters() []Counter
+	// Approve returns when the approval is stored.
+	Approve(ctx context.Context, a Approval) (Approval, error)
 }
 
 // ErrBadRequest is matched by errors that the caller of the API caused.
 var ErrBadRequest = errors.New("bad request")
 
-const deadline = 30 * time.Second
+const (
+	deadline = 30 * time.Second
+	// maxOrder bounds what a caller wants done, in bytes.
+	maxOrder = 64 << 10
+)
 
 // Handler serves the API.
 func Handler(src Source, log *slog.Logger) http.Handler {
@@ -55,6 +61,13 @@ func Handler(src Source, log *slog.Logger) http.Handler {
 	answer("GET /v1/explain", func(r *http.Request) (any, error) {
 		q := r.URL.Query()
 		return src.Explain(r.Context(), q.Get("cluster"), q.Get("url"))
+	})
+	answer("POST /v1/approve", func(r *http.Request) (any, error) {
+		var a Approval
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&a); err != nil {
+			return nil, fmt.Errorf("%w: the approval can't be read: %w", ErrBadRequest, err)
+		}
+		return src.Approve(r.Context(), a)
 	})
 	mux.HandleFunc("GET /v1/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")

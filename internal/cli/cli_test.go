@@ -37,6 +37,10 @@ func (s source) Status() api.Status              { return s.status }
 func (s source) Routes() []api.Route             { return s.routes }
 func (s source) Problems() []routing.Problem     { return s.problems }
 func (source) Plan(context.Context) (any, error) { return nil, errors.New("no \x1b[31mplan") }
+func (source) Approve(_ context.Context, a api.Approval) (api.Approval, error) {
+	a.From = "/dev"
+	return a, nil
+}
 func (s source) Counters() []api.Counter {
 	return []api.Counter{{Name: "interlock_x_total", Help: "X.", Cluster: "a\"b", Value: 3}}
 }
@@ -203,5 +207,25 @@ func TestWrap(t *testing.T) {
 		if len(line) > Width+1 && !strings.Contains(line, "xxx") {
 			t.Errorf("too long: %q", line)
 		}
+	}
+}
+
+// TestPost: an order reaches core and its answer comes back; one that can't be
+// read is refused.
+func TestPost(t *testing.T) {
+	c := connect(t, serve(t, source{}))
+	var got api.Approval
+	if err := c.Post(t.Context(), "approve", api.Approval{Owner: "shop\x1b[31m", Collection: "/prod"}, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := `stack "shop\x1b[31m" is at home in /prod, no longer in /dev`
+	if Approved(got) != want {
+		t.Errorf("%q, not %q", Approved(got), want)
+	}
+	if err := c.Post(t.Context(), "approve", []string{"shop"}, &got); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("an order that is none: %v", err)
+	}
+	if err := c.Post(t.Context(), "approve", strings.Repeat("x", 1<<20), &got); err == nil {
+		t.Error("an order of 1 MB is taken")
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,6 +88,23 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, into an
 	if err != nil {
 		return fmt.Errorf("ask core: %w", err)
 	}
+	return c.do(req, path, into)
+}
+
+// Post has core do what body says and decodes the answer.
+func (c *Client) Post(ctx context.Context, path string, body, into any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("tell core: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://core/v1/"+path, bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("tell core: %w", err)
+	}
+	return c.do(req, path, into)
+}
+
+func (c *Client) do(req *http.Request, path string, into any) error {
 	res, err := c.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask core for its %s: %w", path, err)

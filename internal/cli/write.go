@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"interlock/internal/api"
+	"interlock/internal/policy"
 	"interlock/routing"
 )
 
@@ -170,4 +171,13 @@ func subject(p routing.Problem) string {
 		parts = append(parts, fmt.Sprintf("%s:%d", Printable(p.File), p.Line))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Approved says in words what an approval did.
+func Approved(a api.Approval) string {
+	text := Printable(policy.OwnerInWords(a.Owner)) + " is at home in " + Printable(a.Collection)
+	if a.From != "" && a.From != a.Collection {
+		text += ", no longer in " + Printable(a.From)
+	}
+	return text
 }

@@ -31,9 +31,12 @@ type Core struct {
 	pipelines map[string]*pipeline // by cluster name; fixed for core's life
 
 	snapshots chan swarm.Snapshot // capacity 1: the latest
+	orders    chan order
 	homes     policy.Homes
-	loads     int               // of homes, that failed
-	unsaved   chan policy.Homes // capacity 1: the latest that are not stored
+	version   uint64        // of homes: the number of their changes
+	loads     int           // of homes, that failed
+	unsaved   chan recorded // capacity 1: the latest that are not stored
+	stored    atomic.Uint64 // the newest version that is
 
 	seen      atomic.Pointer[sight]
 	provision sync.Mutex // guards hindered
@@ -52,7 +55,7 @@ func New(o Options) *Core {
 	o.Timing = o.Timing.withDefaults()
 	c := &Core{
 		o: o, started: time.Now(), pipelines: map[string]*pipeline{},
-		snapshots: make(chan swarm.Snapshot, 1), unsaved: make(chan policy.Homes, 1),
+		snapshots: make(chan swarm.Snapshot, 1), unsaved: make(chan recorded, 1), orders: make(chan order),
 	}
 	slugs := map[string]bool{}
 	for _, cluster := range usableFirst(o.Config.Clusters) {
@@ -152,6 +155,8 @@ func (c *Core) loop(ctx context.Context) error {
 			return ctx.Err()
 		case s := <-c.snapshots:
 			c.take(s)
+		case o := <-c.orders:
+			c.obey(o)
 		}
 	}
 }
@@ -164,8 +169,7 @@ func (c *Core) take(s swarm.Snapshot) {
 		return
 	}
 	if !maps.Equal(admitted.Homes, c.homes) {
-		c.homes = admitted.Homes
-		replace(c.unsaved, c.homes)
+		c.record(admitted.Homes)
 	}
 	for name, p := range c.pipelines {
 		p.give(facts{
@@ -192,19 +196,21 @@ func (c *Core) keepHomes(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case homes := <-c.unsaved:
-			c.storeHomes(ctx, homes)
+		case latest := <-c.unsaved:
+			c.storeHomes(ctx, latest)
 		}
 	}
 }
 
-// storeHomes tries until homes, or newer ones, are stored. Writes are
+// storeHomes tries until the latest homes, or newer ones, are stored. Writes are
 // saveInterval apart.
-func (c *Core) storeHomes(ctx context.Context, homes policy.Homes) {
+func (c *Core) storeHomes(ctx context.Context, latest recorded) {
 	for {
-		err := c.saveHomes(ctx, homes)
+		err := c.saveHomes(ctx, latest.homes)
 		if err != nil {
 			c.o.Log.Error("the stacks' homes can't be stored", "error", err)
+		} else {
+			c.stored.Store(latest.version)
 		}
 		select {
 		case <-ctx.Done():
@@ -215,7 +221,7 @@ func (c *Core) storeHomes(ctx context.Context, homes policy.Homes) {
 			return
 		}
 		select {
-		case homes = <-c.unsaved:
+		case latest = <-c.unsaved:
 		default:
 		}
 	}

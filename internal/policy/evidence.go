@@ -161,7 +161,7 @@ func wrongHome(c config.Cluster, s swarm.Service, collection, home string) routi
 	return problems.New(problems.NotAdmittedHome,
 		fmt.Sprintf("%s is at home in collection %s and now claims %s; labels alone do not move a stack, so it does not enter cluster %q",
 			OwnerInWords(s.Owner()), home, collection, c.Name),
-		"set "+swarm.CollectionLabel+"="+home+" again, or deploy under another stack name in the new collection and then remove this stack")
+		"set "+swarm.CollectionLabel+"="+home+" again, or ask the operator for "+approval(s.Owner(), collection))
 }
 
 func wrongStack(c config.Cluster, s swarm.Service) routing.Problem {

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"interlock/internal/problems"
@@ -73,4 +75,30 @@ func (a *admission) nowhere(s swarm.Service) routing.Problem {
 	return problems.New(problems.NotAdmittedCollection,
 		fmt.Sprintf("collection %s may enter no cluster (%s)", clip(s.Collection()), strings.Join(rules, "; ")),
 		"correct the collection, or ask the operator to add it to Collections")
+}
+
+// plainWord needs no quotes in a shell.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
+
+// approval is the command that moves an owner, where label text can be part of
+// a command that somebody will paste.
+func approval(owner, collection string) string {
+	if !plainWord.MatchString(owner) || !plainWord.MatchString(collection) || strings.HasPrefix(owner, "-") {
+		return "interlock approve"
+	}
+	return "interlock approve " + owner + " " + collection
+}
+
+// CheckHome says what is wrong with an owner or a collection that an operator
+// named.
+func CheckHome(owner, collection string) error {
+	switch {
+	case owner == "" || owner == servicePrefix:
+		return errors.New("no stack is named: write a stack's name, or service:NAME")
+	case !strings.HasPrefix(collection, "/"):
+		return fmt.Errorf("%q is no collection: it begins with a slash, such as /prod", clip(collection))
+	case len(owner) > maxName || len(collection) > maxName:
+		return fmt.Errorf("a name is longer than %d characters", maxName)
+	}
+	return nil
 }

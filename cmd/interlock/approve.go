@@ -29,14 +29,9 @@ service:NAME. It returns when core has stored it.`,
 			if err := policy.CheckHome(order.Owner, order.Collection); err != nil {
 				return &exitError{code: exitUsage, msg: err.Error(), hint: "interlock approve shop /prod"}
 			}
-			client, err := cli.Connect(cmd.Context(), host)
-			if err != nil {
-				return hinted(err)
-			}
-			defer client.Close()
 			var done api.Approval
-			if err := client.Post(cmd.Context(), "approve", order, &done); err != nil {
-				return hinted(err)
+			if err := tell(cmd.Context(), host, "approve", order, &done); err != nil {
+				return err
 			}
 			if format == "json" {
 				return printJSON(cmd.OutOrStdout(), done)
@@ -45,7 +40,6 @@ service:NAME. It returns when core has stored it.`,
 			return nil
 		},
 	}
-	hostFlag(cmd, &host)
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	orderFlags(cmd, &host, &format)
 	return cmd
 }

@@ -9,6 +9,7 @@ func verbs() []*cobra.Command {
 		newAgentCommand(),
 		newApproveCommand(),
 		newCheckCommand(),
+		newClaimsCommand(),
 		newCompileCommand(),
 		newCoreCommand(),
 		newDevCommand(),

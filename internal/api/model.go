@@ -124,3 +124,23 @@ type Approval struct {
 	Collection string `json:"collection"`
 	From       string `json:"from,omitempty"`
 }
+
+// Claim is who holds a host and path in a cluster. Idle is for how many seconds
+// nobody of the owner has asked for it; after ClaimHold it ends.
+type Claim struct {
+	Cluster    string    `json:"cluster"`
+	Host       string    `json:"host"`
+	Path       string    `json:"path"`
+	Owner      string    `json:"owner"`
+	Collection string    `json:"collection,omitempty"`
+	Since      time.Time `json:"since"`
+	Idle       float64   `json:"idle_seconds,omitempty"`
+}
+
+// ClaimOrder changes who holds a host in a cluster. Owner is whom it is given
+// to, as in Approval.
+type ClaimOrder struct {
+	Cluster string `json:"cluster"`
+	Host    string `json:"host"`
+	Owner   string `json:"owner,omitempty"`
+}

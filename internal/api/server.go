@@ -28,6 +28,11 @@ type Source interface {
 	Counters() []Counter
 	// Approve returns when the approval is stored.
 	Approve(ctx context.Context, a Approval) (Approval, error)
+	// Claims lists who holds what; the others change it, and return who holds
+	// the host after that, once it is stored.
+	Claims() []Claim
+	ReleaseClaims(ctx context.Context, o ClaimOrder) ([]Claim, error)
+	TransferClaims(ctx context.Context, o ClaimOrder) ([]Claim, error)
 }
 
 // ErrBadRequest is matched by errors that the caller of the API caused.
@@ -62,18 +67,28 @@ func Handler(src Source, log *slog.Logger) http.Handler {
 		q := r.URL.Query()
 		return src.Explain(r.Context(), q.Get("cluster"), q.Get("url"))
 	})
-	answer("POST /v1/approve", func(r *http.Request) (any, error) {
-		var a Approval
-		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&a); err != nil {
-			return nil, fmt.Errorf("%w: the approval can't be read: %w", ErrBadRequest, err)
-		}
-		return src.Approve(r.Context(), a)
+	answer("GET /v1/claims", func(r *http.Request) (any, error) {
+		return wanted(src.Claims(), r, func(v Claim) string { return v.Cluster }), nil
 	})
+	answer("POST /v1/approve", ordered(src.Approve))
+	answer("POST /v1/claims/release", ordered(src.ReleaseClaims))
+	answer("POST /v1/claims/transfer", ordered(src.TransferClaims))
 	mux.HandleFunc("GET /v1/metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		w.Write(metrics(src.Status(), src.Counters()))
 	})
 	return mux
+}
+
+// ordered reads what the caller wants done and does it.
+func ordered[Order, Answer any](do func(context.Context, Order) (Answer, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var o Order
+		if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder)).Decode(&o); err != nil {
+			return nil, fmt.Errorf("%w: the order can't be read: %w", ErrBadRequest, err)
+		}
+		return do(r.Context(), o)
+	}
 }
 
 // wanted keeps what concerns the clusters that the request names, all when it

@@ -41,6 +41,13 @@ func (source) Approve(_ context.Context, a api.Approval) (api.Approval, error) {
 	a.From = "/dev"
 	return a, nil
 }
+func (source) Claims() []api.Claim { return nil }
+func (source) ReleaseClaims(context.Context, api.ClaimOrder) ([]api.Claim, error) {
+	return nil, api.ErrBadRequest
+}
+func (source) TransferClaims(context.Context, api.ClaimOrder) ([]api.Claim, error) {
+	return nil, api.ErrBadRequest
+}
 func (s source) Counters() []api.Counter {
 	return []api.Counter{{Name: "interlock_x_total", Help: "X.", Cluster: "a\"b", Value: 3}}
 }

@@ -181,3 +181,18 @@ func Approved(a api.Approval) string {
 	}
 	return text
 }
+
+// WriteClaims writes who holds what as a table.
+func WriteClaims(w io.Writer, claims []api.Claim) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CLUSTER\tHOST\tPATH\tHELD BY\tSINCE\tIDLE")
+	for _, c := range claims {
+		idle := ""
+		if c.Idle > 0 {
+			idle = time.Duration(c.Idle * float64(time.Second)).Round(time.Second).String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", name(c.Cluster), Printable(c.Host), Printable(c.Path),
+			Printable(policy.OwnerInWords(c.Owner)), c.Since.Format(time.DateOnly), idle)
+	}
+	t.Flush()
+}

@@ -256,7 +256,7 @@ func (p *pipeline) save(now time.Time) {
 	if !p.dirty || p.saving || now.Before(p.saveFrom) || p.machine.View().State == rollout.Publishing {
 		return
 	}
-	state := p.memory.with(p.records)
+	state, amended := p.memory.with(p.records), p.amendedNow
 	p.dirty, p.saving = false, true
 	p.saveFrom = now.Add(saveInterval)
 	life := p.life
@@ -264,7 +264,7 @@ func (p *pipeline) save(now time.Time) {
 		work, cancel := context.WithTimeout(life.ctx, p.options.Timing.Work)
 		defer cancel()
 		lost, err := saveState(work, p.options.Store, p.slug, state)
-		life.post(saved{lost, err})
+		life.post(saved{lost, amended, err})
 	}()
 }
 
@@ -280,6 +280,7 @@ func (p *pipeline) savedState(now time.Time, e saved) {
 		p.log.Error("the state could not be stored", "error", e.err)
 		return
 	}
+	p.amendedStored.Store(e.amended)
 	p.stored(e.lost)
 }
 

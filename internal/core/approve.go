@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"interlock/internal/api"
 	"interlock/internal/policy"
@@ -49,7 +48,7 @@ func (c *Core) Approve(ctx context.Context, a api.Approval) (api.Approval, error
 		return a, answer.err
 	}
 	a.From = answer.from
-	if err := c.awaitStored(ctx, answer.version); err != nil {
+	if err := reached(ctx, &c.stored, answer.version); err != nil {
 		return a, fmt.Errorf("the approval counts, but is not stored yet: %w", err)
 	}
 	c.o.Log.Info("home approved", "owner", a.Owner, "from", a.From, "collection", a.Collection)
@@ -86,18 +85,4 @@ func (c *Core) record(homes policy.Homes) {
 	c.homes = homes
 	c.version++
 	replace(c.unsaved, recorded{homes, c.version})
-}
-
-// awaitStored waits until that version of the homes, or a newer one, is stored.
-func (c *Core) awaitStored(ctx context.Context, version uint64) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for c.stored.Load() < version {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
-	return nil
 }

@@ -60,8 +60,9 @@ type (
 	}
 	// saved is the end of storing the state.
 	saved struct {
-		lost shed
-		err  error
+		lost    shed
+		amended uint64
+		err     error
 	}
 )
 
@@ -83,7 +84,12 @@ type pipeline struct {
 	log     *slog.Logger
 
 	facts chan facts // capacity 1: the latest
-	life  *life
+	// amendments are of the operator. amendedNow counts them, amendedStored is
+	// how many are stored.
+	amendments    chan amendment
+	amendedNow    uint64
+	amendedStored atomic.Uint64
+	life          *life
 
 	machine *rollout.Machine
 	memory  memory
@@ -131,7 +137,7 @@ type attempt struct {
 func newPipeline(c config.Cluster, o Options) *pipeline {
 	return &pipeline{
 		slug: c.Slug(), cluster: c, options: o, log: o.Log.With("cluster", c.Slug()), now: facts{cluster: c},
-		facts: make(chan facts, 1), drained: map[string]bool{},
+		facts: make(chan facts, 1), amendments: make(chan amendment), drained: map[string]bool{},
 		records: map[bundle.Position]record{}, links: map[string]link{}, judging: map[string]content{},
 	}
 }
@@ -281,6 +287,9 @@ func (p *pipeline) loop(ctx context.Context) error {
 		case f := <-p.facts:
 			now = time.Now()
 			p.take(now, f)
+		case a := <-p.amendments:
+			now = time.Now()
+			p.amend(now, a)
 		case e := <-p.life.events:
 			now = time.Now()
 			p.handle(now, e)

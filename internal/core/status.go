@@ -12,6 +12,7 @@ import (
 	"interlock/internal/compile"
 	"interlock/internal/config"
 	"interlock/internal/fleet"
+	"interlock/internal/policy"
 	"interlock/internal/problems"
 	"interlock/internal/rollout"
 	"interlock/internal/swarm"
@@ -32,6 +33,7 @@ type view struct {
 	crashed    string
 	storeError string
 	lost       shed
+	claims     []policy.Claim
 }
 
 // publishStatus shows the present state.
@@ -40,7 +42,7 @@ func (p *pipeline) publishStatus(time.Time) {
 		cluster: p.now.cluster, have: p.have, snapshot: p.now.snapshot,
 		admission: p.now.problems, admitted: len(p.now.admitted), compiled: p.compiled,
 		machine: p.machine.View(), agents: make(map[string]fleet.Agent, len(p.links)),
-		crashed: p.crashed, storeError: p.storeError, lost: p.lost,
+		crashed: p.crashed, storeError: p.storeError, lost: p.lost, claims: p.memory.Compile.Claims,
 	}
 	v.confirmed = p.records[v.machine.Confirmed.Position].Table
 	for id, l := range p.links {

@@ -274,3 +274,33 @@ func oldestFirst(asks []Ask) []int {
 	})
 	return order
 }
+
+// Release ends all claims on a host, whoever asks for it. The next Settle
+// grants it anew, to the oldest who asks.
+func Release(held []Claim, host string) (kept, released []Claim) {
+	for _, c := range held {
+		if c.Host == host {
+			released = append(released, c)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	return kept, released
+}
+
+// Transfer gives all claims on a host to another owner, as old as they are. to
+// has that owner, its collection and one of its services.
+func Transfer(held []Claim, host string, to Claim) (all, before []Claim) {
+	all, before = Release(held, host)
+	given := map[string]bool{}
+	for _, c := range before {
+		if !given[c.Path] {
+			given[c.Path] = true
+			all = append(all, Claim{
+				Host: host, Path: c.Path, Since: c.Since,
+				Owner: to.Owner, Collection: to.Collection, Service: to.Service,
+			})
+		}
+	}
+	return all, before
+}

@@ -46,9 +46,9 @@ func TestClaims(t *testing.T) {
 
 	w.stop()
 	w.start()
-	w.agent("dev", "dev.1", nil)
+	dev = w.agent("dev", "dev.1", nil)
 	w.give(snapshot(web, rival))
-	w.until("the next core has it", func() bool { return w.holder("dev", web.host) == "zebra" })
+	w.until("the next core has it", dev.serves(web.host, rival.address+":80"))
 
 	if _, err := w.core.ReleaseClaims(t.Context(), api.ClaimOrder{Cluster: "dev", Host: "other.example.com"}); !errors.Is(err, api.ErrBadRequest) {
 		t.Errorf("released what nobody holds: %v", err)

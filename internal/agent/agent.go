@@ -73,6 +73,9 @@ type Timing struct {
 	// Redial is how often core's name is looked up (2 s), and MaxBackoff the
 	// longest wait between two attempts at one address (5 s).
 	Redial, MaxBackoff time.Duration
+	// Blind is how long at most a proxy that knows no endpoint at all is not
+	// ready (90 s).
+	Blind time.Duration
 }
 
 func (t Timing) orDefaults() Timing {
@@ -87,6 +90,7 @@ func (t Timing) orDefaults() Timing {
 		{&t.Silence, 20 * time.Second},
 		{&t.Redial, 2 * time.Second},
 		{&t.MaxBackoff, 5 * time.Second},
+		{&t.Blind, 90 * time.Second},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.or

@@ -166,6 +166,34 @@ func TestBootsWithoutCore(t *testing.T) {
 	r.is("7-1", engine.Ready, "10.2.0.5")
 }
 
+// TestBlindIsNotReady: a proxy that boots where neither core nor DNS can be
+// reached would answer everything with 503, so the balancer must not use it. It
+// is ready as soon as one name is answered, or after its bound.
+func TestBlindIsNotReady(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.confirmed(r.core.talk(), 1)
+	r.core.stop()
+	r.stop()
+	again := func(blind time.Duration) {
+		r.options.Folder = runfolder.Folder(t.TempDir()) // another container
+		r.options.Timing.Blind = blind
+		r.engine = &memory{}
+		r.options.Engine = r.engine
+		r.start()
+	}
+	again(time.Hour)
+	r.is("7-1", engine.NotReady, "")
+	r.names.set("tasks.web", "10.2.0.5")
+	r.is("7-1", engine.Ready, "10.2.0.5")
+
+	r.stop()
+	r.names.set("tasks.web")
+	again(200 * time.Millisecond)
+	r.is("7-1", engine.NotReady, "")
+	r.is("7-1", engine.Ready, "")
+}
+
 func TestCrashLoopGoesToOlderBundle(t *testing.T) {
 	r := newRig(t)
 	r.start()

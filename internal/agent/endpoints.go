@@ -48,7 +48,7 @@ func merge(have routing.Endpoints, e received) routing.Endpoints {
 // use makes a core's endpoints those in use and acknowledges them. What could
 // not be set is tried again with the next reconciliation, without a word.
 func (l *loop) use(ctx context.Context, s *session) {
-	l.lostCore, l.followed = zeroTime, follow{}
+	l.lostCore, l.followed, l.blindUntil = zeroTime, follow{}, zeroTime
 	if l.setEndpoints(ctx, s.eps) {
 		s.send(&fleetv1.FromAgent{Kind: &fleetv1.FromAgent_Endpoints{Endpoints: &fleetv1.EndpointsApplied{Version: s.version}}})
 	}

@@ -47,6 +47,9 @@ type loop struct {
 	// lostCore is when the last session that gave endpoints ended; zero while
 	// there is one.
 	lostCore time.Time
+	// blindUntil bounds how long the agent may not know any endpoint; zero once
+	// it has known one, or a core has said that there is none.
+	blindUntil time.Time
 
 	save     saver
 	judging  int
@@ -60,7 +63,8 @@ type loop struct {
 }
 
 func newLoop(a *Agent) *loop {
-	l := &loop{Agent: a, sessions: map[*session]bool{}, lostCore: time.Now().Add(-a.Timing.CoreHold)}
+	l := &loop{Agent: a, sessions: map[*session]bool{}, lostCore: time.Now().Add(-a.Timing.CoreHold),
+		blindUntil: time.Now().Add(a.Timing.Blind)}
 	life, err := a.Folder.Life()
 	if err != nil {
 		a.Log.Warn("the engine's life is not known", "error", err)
@@ -99,7 +103,10 @@ func (l *loop) boot(ctx context.Context) {
 		// None runs now, but the newest may with the next reconciliation.
 		l.confirmed, l.older, l.running = &entries[0], entries[1:], &entries[0]
 	}
-	l.setHealth(ctx)
+	if l.setHealth(ctx); l.confirmed != nil && l.blind() {
+		l.Log.Warn("no endpoint is known: neither a core nor DNS has named one; not ready until one does",
+			"names", len(l.running.Bundle.Backends), "at most", l.Timing.Blind)
+	}
 }
 
 // apply makes the engine run e with the present endpoints.
@@ -222,11 +229,28 @@ func (l *loop) wantedHealth() engine.Health {
 	switch {
 	case l.draining:
 		return engine.Drain
-	case l.confirmed != nil && l.running != nil:
+	case l.confirmed != nil && l.running != nil && !l.blind():
 		return engine.Ready
 	default:
 		return engine.NotReady
 	}
+}
+
+// blind says that the proxy would answer every request with 503, not because
+// there are no tasks but because it has not heard of any: on a node that is new
+// or back, Docker's DNS knew no names for up to a minute. Others know better, so
+// the load balancer should use them; but not for ever, as perhaps nobody does.
+func (l *loop) blind() bool {
+	if l.blindUntil.IsZero() {
+		return false
+	}
+	for _, list := range l.eps {
+		if len(list) > 0 {
+			l.blindUntil = zeroTime
+		}
+	}
+	named := slices.ContainsFunc(l.running.Bundle.Backends, func(b bundle.Backend) bool { return b.DNS != "" })
+	return named && time.Now().Before(l.blindUntil)
 }
 
 // setEndpoints makes eps what the engine uses and says whether it does.

@@ -243,7 +243,8 @@ func newRig(t testing.TB) *rig {
 			return []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16")}, nil
 		},
 		Timing: Timing{ReloadInterval: time.Millisecond, CoreHold: 50 * time.Millisecond, DNSInterval: 20 * time.Millisecond,
-			Reconcile: 50 * time.Millisecond, Redial: 50 * time.Millisecond, MaxBackoff: 100 * time.Millisecond},
+			Reconcile: 50 * time.Millisecond, Redial: 50 * time.Millisecond, MaxBackoff: 100 * time.Millisecond,
+			Blind: time.Millisecond},
 		Log: slog.New(slog.NewTextHandler(logWriter{t}, nil)),
 	}
 	return r

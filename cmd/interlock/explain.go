@@ -125,6 +125,9 @@ func writeAnswer(w io.Writer, a explain.Answer) error {
 	if a.Route != nil {
 		line("route", "%s%s", a.Route.Host, a.Route.Path)
 	}
+	if a.Pending {
+		line("live", "not yet: no proxy has confirmed this route")
+	}
 	for _, b := range a.Backends {
 		line("service", "%s:%d over network %s, %d endpoints", b.Service, b.Port, b.Network, len(b.Endpoints))
 		for _, e := range b.Endpoints {

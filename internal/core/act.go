@@ -130,6 +130,7 @@ func build(ctx context.Context, r Renderer, in compile.Input) (content, error) {
 // built sends what was built to the judge, or is the verdict itself.
 func (p *pipeline) built(now time.Time, e built) {
 	if e.err == nil {
+		p.silent = ""
 		clear(p.judging) // one judgement is outstanding at a time
 		p.judging[e.judgement] = e.content
 		p.withLink(e.agent, func(l link) { l.Judge(e.judgement, e.content.encoded) })
@@ -137,8 +138,9 @@ func (p *pipeline) built(now time.Time, e built) {
 	}
 	v := rollout.Verdict{ID: e.judgement, Phase: rollout.Unknown, Words: e.err.Error(), Key: e.content.key}
 	var refusal *extension.Refusal
-	if errors.As(e.err, &refusal) {
+	if p.silent = e.err.Error(); errors.As(e.err, &refusal) {
 		v.Phase, v.Words = rollout.Refused, refusal.Words
+		p.silent = ""
 	}
 	p.log.Warn("the extension rendered nothing", "judgement", e.judgement, "verdict", v.Phase, "error", e.err)
 	p.step(now, v)

@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"interlock/bundle"
 	"interlock/extension"
 	"interlock/internal/api"
+	"interlock/internal/explain"
+	"interlock/internal/problems"
 	"interlock/internal/swarm"
 	"interlock/routing"
 )
@@ -329,4 +332,38 @@ func TestExtensionRefuses(t *testing.T) {
 	w.give(snapshot(web, app{name: "poison", collection: "/dev", host: "bad.example.com", port: "80", address: "10.0.0.66"}))
 	w.until("web is live", dev.serves("web.example.com", "10.0.0.2:80"))
 	w.until("the guilty one is named", w.problem("quarantined-by-engine", "poison"))
+}
+
+// TestExtensionSilent: while the extension does not render, the operator and
+// those who wait are told; when it is back, all is well by itself.
+func TestExtensionSilent(t *testing.T) {
+	w := newWorld(t)
+	var away atomic.Bool
+	w.renderer.fault = func(routing.Table) error {
+		if away.Load() {
+			return errors.New("no such host")
+		}
+		return nil
+	}
+	w.start()
+	dev := w.agent("dev", "dev.1", nil)
+	w.give(snapshot(web))
+	w.until("first generation", w.confirmed("dev", 1))
+	away.Store(true)
+	late := app{name: "late", collection: "/dev", host: "late.example.com", port: "80", address: "10.0.0.3"}
+	w.give(snapshot(web, late))
+	w.until("the cluster says so", w.problem(problems.ExtensionSilent, ""))
+	w.until("who waits is told", w.problem(problems.ExtensionSilent, "late"))
+	if c := w.cluster("dev"); c.State != api.Degraded {
+		t.Errorf("the state is %s: %s", c.State, c.Reason)
+	}
+	if a, err := w.core.Explain(t.Context(), "dev", "http://late.example.com/"); err != nil || !a.(explain.Answer).Pending {
+		t.Errorf("explain does not say that the route is not live: %+v %v", a, err)
+	}
+	away.Store(false)
+	w.until("it is live", dev.serves("late.example.com", "10.0.0.3:80"))
+	w.until("nothing is wrong", func() bool { return !w.problem(problems.ExtensionSilent, "")() })
+	if a, err := w.core.Explain(t.Context(), "dev", "http://web.example.com/"); err != nil || a.(explain.Answer).Pending {
+		t.Errorf("%+v %v", a, err)
+	}
 }

@@ -14,7 +14,16 @@ func explainBy(v *view, loose []routing.Problem, url string) explain.Answer {
 	out := v.compiled
 	unserved := compile.Unserved(v.snapshot, out, slices.Concat(v.admission, loose, out.Problems))
 	out.Lost = slices.Concat(out.Lost, unserved)
-	return explain.Explain(out, url)
+	answer := explain.Explain(out, url)
+	answer.Pending = answer.Route != nil && !v.live(*answer.Route)
+	return answer
+}
+
+// live says whether the confirmed generation has the route in the same way.
+func (v *view) live(r routing.Route) bool {
+	return slices.ContainsFunc(v.confirmed.Routes, func(l routing.Route) bool {
+		return l.Host == r.Host && l.Path == r.Path && l.Rewrite == r.Rewrite && slices.Equal(l.Backends, r.Backends)
+	})
 }
 
 // loosely are the problems that are no cluster's.

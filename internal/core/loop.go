@@ -340,8 +340,13 @@ func (c *Core) Status() api.Status {
 		s.SnapshotAge = time.Since(seen.at).Milliseconds()
 		s.Doubt = doubts(seen.snapshot.Doubt)
 	}
+	hindered := c.hindrances()
 	for _, v := range c.views() {
-		s.Clusters = append(s.Clusters, v.clusterStatus())
+		cluster := v.clusterStatus()
+		for _, p := range about(hindered, v.cluster.Name) {
+			cluster.Problems[p.Severity]++
+		}
+		s.Clusters = append(s.Clusters, cluster)
 	}
 	return s
 }
@@ -382,9 +387,14 @@ func (c *Core) Problems() []routing.Problem {
 		}
 	}
 	out = append(out, foreign(c.o.Store.Foreign())...)
+	return append(out, c.hindrances()...)
+}
+
+// hindrances are what provisioning found last.
+func (c *Core) hindrances() []routing.Problem {
 	c.provision.Lock()
 	defer c.provision.Unlock()
-	return append(out, c.hindered...)
+	return slices.Clone(c.hindered)
 }
 
 // foreign says that there are objects that only look like core's own.

@@ -104,6 +104,8 @@ type pipeline struct {
 	crashed  string
 	// storeError is of the last write, "" when it worked.
 	storeError string
+	// silent are the words of an extension that rendered nothing, "" once it did.
+	silent string
 	// lost is what the state that was stored last is without.
 	lost shed
 

@@ -32,6 +32,7 @@ type view struct {
 	agents     map[string]fleet.Agent // by session
 	crashed    string
 	storeError string
+	silent     string
 	lost       shed
 	claims     []policy.Claim
 }
@@ -42,7 +43,7 @@ func (p *pipeline) publishStatus(time.Time) {
 		cluster: p.now.cluster, have: p.have, snapshot: p.now.snapshot,
 		admission: p.now.problems, admitted: len(p.now.admitted), compiled: p.compiled,
 		machine: p.machine.View(), agents: make(map[string]fleet.Agent, len(p.links)),
-		crashed: p.crashed, storeError: p.storeError, lost: p.lost, claims: p.memory.Compile.Claims,
+		crashed: p.crashed, storeError: p.storeError, silent: p.silent, lost: p.lost, claims: p.memory.Compile.Claims,
 	}
 	v.confirmed = p.records[v.machine.Confirmed.Position].Table
 	for id, l := range p.links {
@@ -88,7 +89,42 @@ func (v *view) state(proxies []api.Proxy) (api.State, string) {
 	if n := uint64(len(proxies)); n < v.cluster.Proxy.Replicas {
 		return api.Degraded, fmt.Sprintf("%d of %d proxies run", n, v.cluster.Proxy.Replicas)
 	}
+	if v.silent != "" {
+		return api.Degraded, fmt.Sprintf("the extension does not render, %d services wait for their routes", len(v.waiting()))
+	}
 	return api.Ready, ""
+}
+
+// waiting are the services, sorted, of whom some route is not live as it should.
+func (v *view) waiting() []string {
+	var names []string
+	for _, r := range v.routes() {
+		for _, b := range r.Backends {
+			if !r.Live {
+				names = append(names, b.Service)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// extensionSilent tells the cluster's operator, and those who wait. Their
+// number is bounded: there may be thousands.
+func (v *view) extensionSilent() []routing.Problem {
+	const most = 100
+	waiting := v.waiting()
+	hint := "see `docker service ps --no-trunc " + v.cluster.Extension.Name + "`; where it has no task, `docker service scale " + v.cluster.Extension.Name + "=1`"
+	p := problems.New(problems.ExtensionSilent, fmt.Sprintf("extension %s does not render, %d services wait for their routes: %s",
+		v.cluster.Extension.Name, len(waiting), firstLine(v.silent)), hint)
+	p.Cluster = v.cluster.Name
+	all := []routing.Problem{p}
+	for _, service := range waiting[:min(most, len(waiting))] {
+		p := problems.New(problems.ExtensionSilent, "its routes are not live yet: the extension does not render", hint)
+		p.Cluster, p.Service = v.cluster.Name, service
+		all = append(all, p)
+	}
+	return all
 }
 
 func unsynced(proxies []api.Proxy) []string {
@@ -183,6 +219,9 @@ func (v *view) problems() []routing.Problem {
 	}
 	if v.storeError != "" {
 		add(problems.StoreUnwritable, v.storeError, "see `docker node ls`")
+	}
+	if v.silent != "" {
+		all = append(all, v.extensionSilent()...)
 	}
 	if len(v.lost.good)+v.lost.claims > 0 {
 		add(problems.StateTooLarge, v.incomplete(), "shorter or fewer labels make room; until then correct a bad label before core is restarted")

@@ -38,6 +38,8 @@ type Answer struct {
 	// Route is the one that wins, with its backends; nil when none does.
 	Route    *routing.Route `json:"route"`
 	Backends []Backend      `json:"backends"`
+	// Pending says of a live answer that no proxy has confirmed the route yet.
+	Pending bool `json:"pending,omitempty"`
 	// Holder is the claim on the host, or on the nearest wildcard above it.
 	Holder *Holder `json:"holder,omitempty"`
 	// Lost are those who asked for the host, or a wildcard above it, in vain.

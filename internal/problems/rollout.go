@@ -11,6 +11,7 @@ const (
 	StoreForeign     = "store-foreign"
 	CompileFailed    = "compile-failed"
 	ConfigUnreadable = "config-unreadable"
+	ExtensionSilent  = "extension-silent"
 )
 
 func rolloutEntries() []Entry {
@@ -39,6 +40,10 @@ func rolloutEntries() []Entry {
 			"Compiling the cluster's services failed because of an error of ours. What is served stays as it is; other clusters are not affected.",
 			"a bug",
 			"Please report it with the output of `interlock snapshot`."},
+		{ExtensionSilent, routing.Error,
+			"The extension service does not render, so changes of structure wait: new routes, changed hosts and paths. What is served stays, and endpoints still follow the tasks.",
+			"docker service scale interlock-extension=0",
+			"See its tasks with `docker service ps --no-trunc interlock-extension`; where it has none, `docker service scale interlock-extension=1`."},
 		{ConfigUnreadable, routing.Error,
 			"config.toml can't be read. The last good one stays in force.",
 			"an unclosed quote",

@@ -99,7 +99,7 @@ func writeRaw(b *strings.Builder, lines []string) {
 // happened and nothing about the cluster.
 var pages = []bundle.File{
 	page("busy", "This service has reached its share of the proxy's connections."),
-	page("unavailable", "The service behind this address has no running task."),
+	page("unavailable", "The service behind this address has no task that accepts connections."),
 	page("unrouted", "No service is routed at this address."),
 }
 

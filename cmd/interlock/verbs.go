@@ -9,6 +9,7 @@ func verbs() []*cobra.Command {
 		newAgentCommand(),
 		newCheckCommand(),
 		newCompileCommand(),
+		newConfigCommand(),
 		newCoreCommand(),
 		newDevCommand(),
 		newEngineCommand(),

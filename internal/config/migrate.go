@@ -1,0 +1,294 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"interlock/routing"
+)
+
+// Migration is an original's config.toml made ours.
+type Migration struct {
+	// Text is the file, with all that means nothing to us commented out, and
+	// everything else as it was.
+	Text []byte
+	// Notes say what was commented out, each key once, in the file's order.
+	Notes []Note
+	// Problems are what is still wrong, or to be known, by the lines of the
+	// given file and as severe as `check` has it.
+	Problems []routing.Problem
+	// Unreadable says why the file can't be read; "" when it can. Text is then
+	// empty.
+	Unreadable string
+}
+
+// Note is a key that was commented out, and why.
+type Note struct {
+	Key    string // as in the tables of keys: Config.User
+	Lines  []int  // in the given file
+	Reason string
+}
+
+// Migrate comments out what an original's config.toml has without meaning here:
+// keys of things that do not exist, unknown keys, which the original ignored
+// too, its images, and what was meant for those images or for nginx. It is
+// total and changes nothing in a file that is free of these. But for arguments
+// and raw lines, no cluster means anything else afterwards.
+func Migrate(data []byte, name string) Migration {
+	before := Parse(data, name)
+	if before.Unreadable != "" {
+		return Migration{Problems: before.Problems, Unreadable: before.Unreadable}
+	}
+	nodes, _, _ := decodeTree(data) // Parse had no error with it
+	m := &migrator{text: string(data), notes: map[string]*Note{}, facts: factsOf(nodes)}
+	for _, s := range statements(m.text) {
+		m.statement(s)
+	}
+	out := Migration{Text: []byte(m.rewritten())}
+	for _, key := range m.order {
+		out.Notes = append(out.Notes, *m.notes[key])
+	}
+	out.Problems = remaining(Strict(before.Problems), Parse(out.Text, name).Problems)
+	return out
+}
+
+// remaining are the problems of the file that its migration has too.
+func remaining(before, after []routing.Problem) []routing.Problem {
+	same := func(a, b routing.Problem) bool {
+		return a.Code == b.Code && a.Cluster == b.Cluster && a.Label == b.Label
+	}
+	return slices.DeleteFunc(before, func(p routing.Problem) bool {
+		return !slices.ContainsFunc(after, func(q routing.Problem) bool { return same(p, q) })
+	})
+}
+
+// migrator is the working state of one Migrate.
+type migrator struct {
+	text  string
+	facts map[string]tableFacts
+	edits []edit
+	notes map[string]*Note
+	order []string // keys of notes
+	// said is the reason of the statement before, if it was commented out:
+	// neighbours share one.
+	said string
+}
+
+// edit replaces bytes of the text.
+type edit struct {
+	from, to int
+	with     string
+}
+
+// tableFacts is what decides about other keys of a cluster's table.
+type tableFacts struct {
+	image, proxyImage string
+	globalOptions     []any
+}
+
+func factsOf(nodes []node) map[string]tableFacts {
+	out := map[string]tableFacts{}
+	for _, top := range nodes {
+		if !strings.EqualFold(top.key, "Extensions") {
+			continue
+		}
+		for _, table := range top.table {
+			var f tableFacts
+			f.image, _ = valueAt(table.table, "Image").(string)
+			f.proxyImage, _ = valueAt(table.table, "ProxyImage").(string)
+			for _, sub := range table.table {
+				if strings.EqualFold(sub.key, "Config") {
+					f.globalOptions, _ = valueAt(sub.table, "GlobalOptions").([]any)
+				}
+			}
+			out[table.key] = f
+		}
+	}
+	return out
+}
+
+func valueAt(nodes []node, key string) any {
+	for _, n := range nodes {
+		if strings.EqualFold(n.key, key) {
+			return n.value
+		}
+	}
+	return nil
+}
+
+// statement comments one out where it has no meaning, or what its value has in
+// braces.
+func (m *migrator) statement(s statement) {
+	if key, why := m.verdict(s.path, s.table); why != "" {
+		m.note(key, why, s.line)
+		m.comment(s, why)
+		return
+	}
+	m.said = ""
+	gone := 0 // where the last entry ends that was taken out
+	for _, t := range slices.Backward(s.inline) {
+		if len(t) > 0 && t[0].from >= gone {
+			gone = max(gone, m.braces(s, t))
+		}
+	}
+}
+
+// comment puts a # before each line of a statement, and the reason above it.
+func (m *migrator) comment(s statement, why string) {
+	text := m.text[s.from:s.to]
+	if m.said != why {
+		m.edits = append(m.edits, edit{s.from, s.from, indentOf(text) + "# interlock: " + why + breakOf(text)})
+	}
+	m.said = why
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		indent := indentOf(line)
+		b.WriteString(indent + "# " + line[len(indent):])
+	}
+	m.edits = append(m.edits, edit{s.from, s.to, b.String()})
+}
+
+// braces takes entries without meaning out of a table in braces, where nothing
+// can be commented out, and writes them above the statement. It returns where
+// the last of them ended, 0 for none.
+func (m *migrator) braces(s statement, t inlineTable) (gone int) {
+	lines := m.text[s.from:s.to]
+	indent, end := indentOf(lines), breakOf(lines)
+	kept := -1 // the last entry that stays
+	for i, e := range t {
+		key, why := m.verdict(e.path, m.text[e.to-1] == '}')
+		if why == "" {
+			kept = i
+			continue
+		}
+		gone = e.to
+		m.note(key, why, s.line+strings.Count(m.text[s.from:e.from], "\n"))
+		entry := strings.ReplaceAll(m.text[e.from:e.to], "\n", "\n"+indent+"# ")
+		m.edits = append(m.edits, edit{s.from, s.from, indent + "# interlock: " + why + end + indent + "# " + entry + end})
+		switch {
+		case i+1 < len(t):
+			m.edits = append(m.edits, edit{e.from, t[i+1].from, ""})
+		case kept >= 0:
+			m.edits = append(m.edits, edit{t[kept].to, e.to, ""})
+		default:
+			m.edits = append(m.edits, edit{e.from, m.pastComma(e.to), ""})
+		}
+	}
+	return gone
+}
+
+// pastComma is where a comma behind the last entry ends, if there is one.
+func (m *migrator) pastComma(pos int) int {
+	rest := strings.TrimLeft(m.text[pos:], " \t\r\n")
+	if strings.HasPrefix(rest, ",") {
+		return len(m.text) - len(rest) + 1
+	}
+	return pos
+}
+
+// rewritten is the text with all edits made. Of two that overlap, as where the
+// last entries in braces go, the parts of both go.
+func (m *migrator) rewritten() string {
+	slices.SortStableFunc(m.edits, func(a, b edit) int { return cmp.Compare(a.from, b.from) })
+	var b strings.Builder
+	pos := 0
+	for _, e := range m.edits {
+		b.WriteString(m.text[pos:max(pos, e.from)])
+		b.WriteString(e.with)
+		pos = max(pos, e.to)
+	}
+	b.WriteString(m.text[pos:])
+	return b.String()
+}
+
+func (m *migrator) note(key, why string, line int) {
+	id := key + "\n" + why
+	n := m.notes[id]
+	if n == nil {
+		n = &Note{Key: key, Reason: why}
+		m.notes[id], m.order = n, append(m.order, id)
+	}
+	if !slices.Contains(n.Lines, line) {
+		n.Lines = append(n.Lines, line)
+	}
+}
+
+// verdict says why a key has no meaning here, "" when it has one, and how it is
+// called. table says that its value is a table.
+func (m *migrator) verdict(path []string, table bool) (key, why string) {
+	if !strings.EqualFold(path[0], "Extensions") {
+		return judgeKey(coreKeys, "", path[0], []string{"Extensions"})
+	}
+	if len(path) < 3 {
+		return "", ""
+	}
+	sub, ok := subTables[strings.ToLower(path[2])]
+	if ok && len(path) > 3 {
+		if key, why = judgeKey(sub.rows, sub.name+".", path[3], nil); why == "" {
+			why = m.facts[path[1]].meant(key)
+		}
+		return key, why
+	}
+	if ok && table {
+		return "", ""
+	}
+	if key, why = judgeKey(extensionKeys, "", path[2], []string{"Config", "Rollout"}); why == "" {
+		why = m.facts[path[1]].meant(key)
+	}
+	return key, why
+}
+
+// judgeKey is the verdict of a key's table.
+func judgeKey(rows []row, prefix, key string, more []string) (name, why string) {
+	r := find(rows, key)
+	switch {
+	case r == nil:
+		return prefix + clip(key), noKey(hintFor(key, prefix, rows, more))
+	case r.status == withoutMeaning:
+		return prefix + r.name, r.doc
+	}
+	return prefix + r.name, ""
+}
+
+func noKey(hint string) string {
+	if hint == removeHint {
+		return "Interlock has no such key"
+	}
+	return "Interlock has no such key here; " + hint
+}
+
+// meant says why a key that we have was meant for something that we have not.
+func (f tableFacts) meant(key string) string {
+	switch {
+	case key == "Image" && isOriginal(f.image), key == "ProxyImage" && isOriginal(f.proxyImage):
+		return "Interlock's own image is used"
+	case key == "Args" && isOriginal(f.image), key == "ProxyArgs" && isOriginal(f.proxyImage):
+		return "arguments of the original's image"
+	case key == "Config.GlobalOptions" && f.nginx():
+		return "raw lines of nginx"
+	}
+	return ""
+}
+
+// nginx says whether the raw lines were meant for nginx, as the original's
+// proxy was unless its image says HAProxy.
+func (f tableFacts) nginx() bool {
+	if strings.Contains(f.proxyImage, "haproxy") {
+		return false
+	}
+	return isOriginal(f.proxyImage) || strings.Contains(f.proxyImage, "nginx") || slices.ContainsFunc(f.globalOptions, func(line any) bool {
+		return strings.HasSuffix(strings.TrimSpace(fmt.Sprint(line)), ";")
+	})
+}
+
+func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
+
+// breakOf is the kind of line break that text has.
+func breakOf(text string) string {
+	if strings.Contains(text, "\r\n") {
+		return "\r\n"
+	}
+	return "\n"
+}

@@ -33,7 +33,7 @@ func Sample(layout string) (text string, ok bool) {
 }
 
 var intros = map[string]string{
-	"dedicated": "Interlock's config.toml for three clusters, each with proxy nodes of its own. Label them:\n\ndocker node update --label-add proxies=dev NODE",
+	"dedicated": "Interlock's config.toml for three clusters, each with proxy nodes of its own. Label them:\n\ndocker node update --label-add proxies=dev \\\n--label-add com.docker.ucp.access.label=/dev NODE",
 	"shared":    "Interlock's config.toml for three clusters whose proxies share nodes, each cluster on ports of its own. Label the nodes:\n\ndocker node update --label-add proxies=shared NODE",
 }
 

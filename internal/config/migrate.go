@@ -127,10 +127,11 @@ func (m *migrator) statement(s statement) {
 		return
 	}
 	m.said = ""
-	gone := 0 // where the last entry ends that was taken out
-	for _, t := range slices.Backward(s.inline) {
-		if len(t) > 0 && t[0].from >= gone {
-			gone = max(gone, m.braces(s, t))
+	var gone inlineTable
+	for _, t := range s.inline {
+		within := func(e inlineEntry) bool { return e.from <= t[0].from && t[0].from < e.to }
+		if !slices.ContainsFunc(gone, within) {
+			gone = append(gone, m.braces(s, t)...)
 		}
 	}
 }
@@ -151,9 +152,8 @@ func (m *migrator) comment(s statement, why string) {
 }
 
 // braces takes entries without meaning out of a table in braces, where nothing
-// can be commented out, and writes them above the statement. It returns where
-// the last of them ended, 0 for none.
-func (m *migrator) braces(s statement, t inlineTable) (gone int) {
+// can be commented out, and writes them above the statement. It returns them.
+func (m *migrator) braces(s statement, t inlineTable) (gone inlineTable) {
 	lines := m.text[s.from:s.to]
 	indent, end := indentOf(lines), breakOf(lines)
 	kept := -1 // the last entry that stays
@@ -163,7 +163,7 @@ func (m *migrator) braces(s statement, t inlineTable) (gone int) {
 			kept = i
 			continue
 		}
-		gone = e.to
+		gone = append(gone, e)
 		m.note(key, why, s.line+strings.Count(m.text[s.from:e.from], "\n"))
 		entry := strings.ReplaceAll(m.text[e.from:e.to], "\n", "\n"+indent+"# ")
 		m.edits = append(m.edits, edit{s.from, s.from, indent + "# interlock: " + why + end + indent + "# " + entry + end})

@@ -56,7 +56,11 @@ func notesOf(m config.Migration) string {
 
 // migrated holds for every file: the result can be read, has nothing more to
 // comment out, and each cluster that could be used means what it meant.
-func migrated(t *testing.T, data []byte) {
+func migrated(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}, data []byte) {
 	t.Helper()
 	before := config.Parse(data, "c")
 	m := config.Migrate(data, "c")

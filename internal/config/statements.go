@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,8 @@ type statement struct {
 	from, to int
 	// table says that it opens a table: a heading, or a value in braces.
 	table bool
-	// inline are the tables in braces that its value has, the outer ones last.
+	// inline are the tables in braces that its value has, in the order of their
+	// first keys: outer ones come before those in them. None is empty.
 	inline []inlineTable
 }
 
@@ -49,6 +51,7 @@ func statements(text string) []statement {
 			st.table = s.at('{')
 			s.value(st.path, &st.inline)
 		}
+		slices.SortFunc(st.inline, func(a, b inlineTable) int { return cmp.Compare(a[0].from, b[0].from) })
 		s.restOfLine()
 		st.to = s.pos
 		out = append(out, st)
@@ -187,7 +190,9 @@ func (s *scanner) braces(path []string, tables *[]inlineTable) {
 		own = append(own, e)
 	}
 	s.pos = min(s.pos+1, len(s.text))
-	*tables = append(*tables, own)
+	if len(own) > 0 {
+		*tables = append(*tables, own)
+	}
 }
 
 // item skips what stands between the items of a list or of a table in braces.

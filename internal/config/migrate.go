@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"interlock/routing"
@@ -42,8 +44,10 @@ func Migrate(data []byte, name string) Migration {
 		return Migration{Problems: before.Problems, Unreadable: before.Unreadable}
 	}
 	nodes, _, _ := decodeTree(data) // Parse had no error with it
-	m := &migrator{text: string(data), notes: map[string]*Note{}, facts: factsOf(nodes)}
-	for _, s := range statements(m.text) {
+	m := &migrator{text: string(data), notes: map[string]*Note{}, facts: factsOf(nodes), stands: map[string]bool{}}
+	found := statements(m.text)
+	m.standing(found)
+	for _, s := range found {
 		m.statement(s)
 	}
 	out := Migration{Text: []byte(m.rewritten())}
@@ -71,6 +75,9 @@ type migrator struct {
 	edits []edit
 	notes map[string]*Note
 	order []string // keys of notes
+	// stands has the clusters' tables that exist by what is written of them.
+	// One that would be gone with its last key is written anew.
+	stands map[string]bool
 	// said is the reason of the statement before, if it was commented out:
 	// neighbours share one.
 	said string
@@ -118,6 +125,33 @@ func valueAt(nodes []node, key string) any {
 	return nil
 }
 
+// standing notes the tables that something remains of.
+func (m *migrator) standing(found []statement) {
+	note := func(path []string, table bool) {
+		if _, why := m.verdict(path, table); why == "" && len(path) > 1 {
+			m.stands[path[1]] = true
+		}
+	}
+	for _, s := range found {
+		note(s.path, s.table)
+		for _, t := range s.inline {
+			for _, e := range t {
+				note(e.path, m.text[e.to-1] == '}')
+			}
+		}
+	}
+}
+
+// falls says whether a cluster's table would be gone without a key, and that it
+// stands from now on.
+func (m *migrator) falls(path []string) bool {
+	if !strings.EqualFold(path[0], "Extensions") || len(path) < 3 || m.stands[path[1]] {
+		return false
+	}
+	m.stands[path[1]] = true
+	return true
+}
+
 // statement comments one out where it has no meaning, or what its value has in
 // braces.
 func (m *migrator) statement(s statement) {
@@ -139,6 +173,7 @@ func (m *migrator) statement(s statement) {
 // comment puts a # before each line of a statement, and the reason above it.
 func (m *migrator) comment(s statement, why string) {
 	text := m.text[s.from:s.to]
+	m.standIn(s)
 	if m.said != why {
 		m.edits = append(m.edits, edit{s.from, s.from, indentOf(text) + "# interlock: " + why + breakOf(text)})
 	}
@@ -149,6 +184,21 @@ func (m *migrator) comment(s statement, why string) {
 		b.WriteString(indent + "# " + line[len(indent):])
 	}
 	m.edits = append(m.edits, edit{s.from, s.to, b.String()})
+}
+
+// standIn writes the heading of a table that would be gone with a statement.
+func (m *migrator) standIn(s statement) {
+	if !m.falls(s.path) {
+		return
+	}
+	end := breakOf(m.text[s.from:s.to])
+	heading := "[" + s.path[0] + "." + keyOf(s.path[1]) + "]" + end
+	if s.heading {
+		m.edits = append(m.edits, edit{s.from, s.from, heading})
+		return
+	}
+	// Not here: the keys that follow are none of that table's.
+	m.edits = append(m.edits, edit{len(m.text), len(m.text), end + heading})
 }
 
 // braces takes entries without meaning out of a table in braces, where nothing
@@ -167,6 +217,11 @@ func (m *migrator) braces(s statement, t inlineTable) (gone inlineTable) {
 		m.note(key, why, s.line+strings.Count(m.text[s.from:e.from], "\n"))
 		entry := strings.ReplaceAll(m.text[e.from:e.to], "\n", "\n"+indent+"# ")
 		m.edits = append(m.edits, edit{s.from, s.from, indent + "# interlock: " + why + end + indent + "# " + entry + end})
+		if m.falls(e.path) { // as in Extensions = { west.Zz = 1 }
+			kept = i
+			m.edits = append(m.edits, edit{e.from, e.to, keyOf(e.path[1]) + " = {}"})
+			continue
+		}
 		switch {
 		case i+1 < len(t):
 			m.edits = append(m.edits, edit{e.from, t[i+1].from, ""})
@@ -281,6 +336,16 @@ func (f tableFacts) nginx() bool {
 	return isOriginal(f.proxyImage) || strings.Contains(f.proxyImage, "nginx") || slices.ContainsFunc(f.globalOptions, func(line any) bool {
 		return strings.HasSuffix(strings.TrimSpace(fmt.Sprint(line)), ";")
 	})
+}
+
+var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// keyOf is a key as it is written.
+func keyOf(key string) string {
+	if bareKey.MatchString(key) {
+		return key
+	}
+	return strconv.Quote(key)
 }
 
 func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }

@@ -51,6 +51,7 @@ func TestMigrateProperty(t *testing.T) {
 		if rapid.Bool().Draw(rt, "crlf") {
 			text = strings.ReplaceAll(text, "\n", "\r\n")
 		}
+		text = rapid.SampledFrom([]string{"", "\ufeff", "\ufeffDebug = true\n"}).Draw(rt, "beginning") + text
 		migrated(rt, []byte(text))
 	})
 }

@@ -16,7 +16,7 @@ type statement struct {
 	// break included.
 	from, to int
 	// table says that it opens a table: a heading, or a value in braces.
-	table bool
+	table, heading bool
 	// inline are the tables in braces that its value has, in the order of their
 	// first keys: outer ones come before those in them. None is empty.
 	inline []inlineTable
@@ -35,16 +35,17 @@ type inlineEntry struct {
 // statements splits the text of a TOML file that was decoded before. On other
 // text it ends too, with whatever.
 func statements(text string) []statement {
-	s := &scanner{text: text}
+	first := byteOrderMark(text)
+	s := &scanner{text: text, pos: first}
 	var table []string
 	var out []statement
 	for s.between(); s.pos < len(text); s.between() {
-		st := statement{from: s.lineStart(), line: 1 + strings.Count(text[:s.pos], "\n")}
+		st := statement{from: max(first, s.lineStart()), line: 1 + strings.Count(text[:s.pos], "\n")}
 		if s.at('[') {
 			s.pos++
 			s.skip("[")
 			table = s.key()
-			st.path, st.table = table, true
+			st.path, st.table, st.heading = table, true, true
 		} else {
 			st.path = join(table, s.key())
 			s.skip("= \t")
@@ -89,11 +90,19 @@ func (s *scanner) restOfLine() {
 	s.pos = min(s.pos+1, len(s.text))
 }
 
-// between skips blanks, line breaks, comments, and a mark of the byte order.
-func (s *scanner) between() {
-	if s.pos == 0 {
-		s.pos = len(s.text) - len(strings.TrimPrefix(s.text, "\ufeff"))
+// byteOrderMark is how many bytes at the beginning are a mark of the byte order,
+// which the TOML library passes over.
+func byteOrderMark(text string) int {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"} {
+		if strings.HasPrefix(text, mark) {
+			return len(mark)
+		}
 	}
+	return 0
+}
+
+// between skips blanks, line breaks and comments.
+func (s *scanner) between() {
 	s.skip(" \t\r\n")
 	for s.at('#') {
 		s.restOfLine()

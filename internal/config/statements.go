@@ -39,8 +39,11 @@ func statements(text string) []statement {
 	s := &scanner{text: text, pos: first}
 	var table []string
 	var out []statement
+	line, counted := 1, 0
 	for s.between(); s.pos < len(text); s.between() {
-		st := statement{from: max(first, s.lineStart()), line: 1 + strings.Count(text[:s.pos], "\n")}
+		line += strings.Count(text[counted:s.pos], "\n")
+		counted = s.pos
+		st := statement{from: max(first, s.lineStart()), line: line}
 		if s.at('[') {
 			s.pos++
 			s.skip("[")

@@ -127,17 +127,21 @@ func load(files []string, stack string, env func(string) (string, bool), read fu
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for first := 0; first < len(files); first += atOnce {
 		g.Go(func() error {
-			var sources []Source
-			for i := first; i < min(first+atOnce, len(files)); i++ {
-				data, err := read(files[i])
-				if errs[i] = err; err != nil {
-					return nil
+			for i, end := first, min(first+atOnce, len(files)); i < end; {
+				from, size := i, 0
+				var sources []Source
+				for ; i < end && size < bytesAtOnce; i++ {
+					data, err := read(files[i])
+					if errs[i] = err; err != nil {
+						return nil
+					}
+					size += len(data)
+					sources = append(sources, Source{File: files[i], Stack: cmp.Or(stack, names[i]), Data: data})
 				}
-				sources = append(sources, Source{File: files[i], Stack: cmp.Or(stack, names[i]), Data: data})
+				ps, problems := parseTogether(sources, env)
+				copy(parsed[from:], ps)
+				copy(found[from:], problems)
 			}
-			ps, problems := parseTogether(sources, env)
-			copy(parsed[first:], ps)
-			copy(found[first:], problems)
 			return nil
 		})
 	}

@@ -19,8 +19,11 @@ import (
 
 // atOnce is how many files are judged by one preparation of Docker's schema,
 // which takes as long as reading five files. More would save little, and hold
-// more trees in memory.
-const atOnce = 64
+// more trees in memory; bytesAtOnce bounds those of large files.
+const (
+	atOnce      = 64
+	bytesAtOnce = 1 << 20
+)
 
 // parseTogether is Parse of each source.
 func parseTogether(sources []Source, env func(string) (string, bool)) ([]Project, [][]routing.Problem) {

@@ -6,7 +6,7 @@
 #   scripts/bench.sh compile throughput
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- compile throughput convergence
+[ $# -gt 0 ] || set -- compile check throughput convergence
 for name; do
 	echo "bench: $name (docs/benchmarks.md says what it measures)"
 	[ "$name" != throughput ] || scripts/peers.sh

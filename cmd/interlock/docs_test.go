@@ -66,14 +66,22 @@ func commandFault(verb, rest string) string {
 	if slices.Contains(notYet, verb) {
 		return ""
 	}
-	root := newRootCommand()
 	rest, _, _ = strings.Cut(rest, "#")
 	rest, _, _ = strings.Cut(rest, ";")
-	cmd, _, err := root.Find(append([]string{verb}, strings.Fields(rest)...))
+	rest, _, _ = strings.Cut(rest, "|")
+	words := strings.Fields(rest)
+	root := newRootCommand()
+	cmd, _, err := root.Find([]string{verb})
 	if err != nil || cmd == root {
 		return "no such verb"
 	}
-	for _, word := range strings.Fields(rest) {
+	if cmd.HasSubCommands() && len(words) > 0 && !strings.HasPrefix(words[0], "-") {
+		parent := cmd
+		if cmd, _, err = root.Find([]string{verb, words[0]}); err != nil || cmd == parent {
+			return "no such verb"
+		}
+	}
+	for _, word := range words {
 		word = strings.Trim(word, "[]|(),.")
 		if flag, _, _ := strings.Cut(word, "="); len(flag) > 1 && flag[0] == '-' && !hasFlag(cmd, flag) {
 			return "no flag " + flag

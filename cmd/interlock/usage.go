@@ -17,7 +17,7 @@ const usageWidth = 80
 func writeUsage(cmd *cobra.Command) error {
 	w := cmd.OutOrStderr()
 	fmt.Fprint(w, "Usage:\n")
-	if cmd.Runnable() {
+	if cmd.Runnable() && !cmd.HasAvailableSubCommands() {
 		fmt.Fprintln(w, wrapped(cmd.UseLine(), "  ", "      "))
 	}
 	if cmd.HasAvailableSubCommands() {

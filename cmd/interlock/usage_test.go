@@ -11,33 +11,33 @@ import (
 )
 
 // foundBy are the verbs that end with 1 when they found something wrong.
-var foundBy = []string{"check", "compile", "healthcheck", "install", "plan", "problems", "status"}
+var foundBy = []string{"check", "compile", "config check", "config migrate", "healthcheck", "install", "plan", "problems", "status"}
 
 // TestHelp: every verb's help fits a terminal, has a description and examples,
 // and says which exit codes it has besides 0 and 2.
 func TestHelp(t *testing.T) {
-	for _, verb := range newRootCommand().Commands() {
-		help := helpOf(t, verb)
+	for _, verb := range allVerbs(newRootCommand()) {
+		help, name := helpOf(t, verb), strings.TrimPrefix(verb.CommandPath(), "interlock ")
 		for line := range strings.Lines(help) {
 			if width := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); width > usageWidth {
-				t.Errorf("%s: %d columns: %s", verb.Name(), width, line)
+				t.Errorf("%s: %d columns: %s", name, width, line)
 			}
 		}
 		if verb.Hidden {
 			continue
 		}
-		if verb.Long == "" || !strings.Contains(help, "\nExamples:\n  interlock ") || !strings.Contains(verb.Example, "interlock "+verb.Name()) {
-			t.Errorf("%s: no description or no examples:\n%s", verb.Name(), help)
+		if verb.Long == "" || !strings.Contains(help, "\nExamples:\n  interlock ") || !strings.Contains(verb.Example, "interlock "+name) {
+			t.Errorf("%s: no description or no examples:\n%s", name, help)
 		}
-		if says := strings.Contains(help, "It ends with 0"); !says && slices.Contains(foundBy, verb.Name()) {
-			t.Errorf("%s: its help says nothing of its exit codes", verb.Name())
+		if says := strings.Contains(help, "It ends with 0"); !says && slices.Contains(foundBy, name) {
+			t.Errorf("%s: its help says nothing of its exit codes", name)
 		}
 	}
 }
 
 // TestExamples: the commands in examples exist, with their flags.
 func TestExamples(t *testing.T) {
-	for _, verb := range verbs() {
+	for _, verb := range allVerbs(newRootCommand()) {
 		text := strings.ReplaceAll(verb.Example, "\\\n", " ")
 		for _, m := range commandLine.FindAllStringSubmatch(text, -1) {
 			if fault := commandFault(m[1], m[2]); fault != "" {
@@ -45,6 +45,15 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
+}
+
+// allVerbs are the verbs below one, with theirs.
+func allVerbs(cmd *cobra.Command) []*cobra.Command {
+	var out []*cobra.Command
+	for _, verb := range cmd.Commands() {
+		out = append(append(out, verb), allVerbs(verb)...)
+	}
+	return out
 }
 
 func TestRootHelp(t *testing.T) {

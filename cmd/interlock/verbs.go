@@ -11,6 +11,7 @@ func verbs() []*cobra.Command {
 		newCheckCommand(),
 		newClaimsCommand(),
 		newCompileCommand(),
+		newConfigCommand(),
 		newCoreCommand(),
 		newDevCommand(),
 		newEngineCommand(),

@@ -34,7 +34,7 @@ const intro = `# config.toml
 The operator's configuration: one ` + "`[Extensions.<name>]`" + ` table for each service cluster. Keys are matched without regard to case, as in the
 original, whose files work. Durations are written ` + "`\"75s\"`, `\"1m30s\"`" + ` or as a number of seconds.
 
-- An unknown key is ignored, with a warning at run time and an error from ` + "`interlock check --config`" + `.
+- An unknown key is ignored, with a warning at run time and an error from ` + "`interlock config check`" + `.
 - A value that can't be used freezes its cluster as it is; the other clusters notice nothing.
 - A file that is no TOML leaves the last good one in force.
 
@@ -50,11 +50,49 @@ PublishedPort = 8081
 PublishedHealthPort = 9081
 ProxyConstraints = ["node.labels.nodetype==loadbalancer"]
 ` + "```" + `
+
+` + "`interlock config sample`" + ` prints one to begin with: three clusters, and every key with its meaning and default. With ` + "`--layout dedicated`" + ` each cluster has
+proxy nodes of its own, with ` + "`--layout shared`" + ` they share nodes. ` + "`interlock config check FILE…`" + ` judges files, with line, key and what to write
+instead; it ends with 0, with 1 after an error, and with 2 when a file can't be read.
+
+` + "```" + `
+interlock config sample > config.toml
+interlock config check config.toml
+` + "```" + `
+
+## A file of Interlock 2 or 3
+
+It works as it is. ` + "`interlock config migrate`" + ` comments out what means nothing here, says why, and leaves everything else as it was, comments and order
+included. The clusters mean the same before and after. Keys that this version does not serve stay, so that a later one takes them up.
+
+` + "```" + `
+docker config inspect --format '{{ printf "%s" .Spec.Data }}' \
+  com.docker.ucp.interlock.conf-1 > ucp-interlock.toml
+interlock config migrate ucp-interlock.toml > config.toml
+` + "```" + `
 `
+
+// originalExample is what the document shows the migration of.
+const originalExample = `[Extensions.east]
+Image = "mirantis/ucp-interlock-extension:3.3.5"
+ConfigImage = "mirantis/ucp-interlock-config:3.3.5"
+ServiceCluster = "east"
+ProxyReplicas = 1  # the small site
+[Extensions.east.Config]
+User = "nginx"
+MaxConnections = 2048
+`
+
+// migrationExample shows a part of an original's file and what becomes of it.
+func migrationExample(b *strings.Builder) {
+	m := Migrate([]byte(originalExample), "ucp-interlock.toml")
+	fmt.Fprintf(b, "\nFrom\n\n```toml\n%s```\n\nit makes\n\n```toml\n%s```\n", originalExample, m.Text)
+}
 
 func document() string {
 	var b strings.Builder
 	b.WriteString(intro)
+	migrationExample(&b)
 	for _, s := range []struct {
 		title string
 		rows  []row

@@ -209,20 +209,27 @@ func find(rows []row, key string) *row {
 }
 
 func (p *parser) unknown(d *draft, n node, path string, rows []row, more []string) {
+	p.problem(n.line, d.Name, path+clip(n.key), problems.ConfigUnknownKey, fmt.Sprintf("%s is not a key of this table and is ignored", strconv.QuoteToASCII(clip(n.key))), hintFor(n.key, path, rows, more))
+	p.file.Problems[len(p.file.Problems)-1].Severity = routing.Warning
+}
+
+const removeHint = "remove it; docs/configuration.md lists all keys"
+
+// hintFor says what to write instead of a key that no row has. more are names
+// that are no rows.
+func hintFor(key, path string, rows []row, more []string) string {
 	known := slices.Clone(more)
 	for _, r := range rows {
 		known = append(known, r.name)
 	}
-	hint := "remove it; docs/configuration.md lists all keys"
-	if near := spell.Nearest(n.key, known); strings.EqualFold(near, n.key) {
-		hint = "it must be a table, under a heading of its own in brackets"
+	if near := spell.Nearest(key, known); strings.EqualFold(near, key) {
+		return "it must be a table, under a heading of its own in brackets"
 	} else if near != "" {
-		hint = "did you mean " + path + near + "?"
-	} else if place := placeOf(n.key); place != "" {
-		hint = "it belongs into " + place
+		return "did you mean " + path + near + "?"
+	} else if place := placeOf(key); place != "" {
+		return "it belongs into " + place
 	}
-	p.problem(n.line, d.Name, path+clip(n.key), problems.ConfigUnknownKey, fmt.Sprintf("%s is not a key of this table and is ignored", strconv.QuoteToASCII(clip(n.key))), hint)
-	p.file.Problems[len(p.file.Problems)-1].Severity = routing.Warning
+	return removeHint
 }
 
 // placeOf says in which table a key would be known.

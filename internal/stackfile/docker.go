@@ -24,7 +24,7 @@ import (
 
 // judge has Docker's own loader read the repaired tree.
 func (p *parser) judge(root *yaml.Node) (*types.Config, bool) {
-	cfg, err := p.load(root)
+	cfg, err := p.load()
 	if err != nil {
 		p.refusal(root, err)
 		return nil, false
@@ -39,25 +39,27 @@ func (p *parser) judge(root *yaml.Node) (*types.Config, bool) {
 
 // load calls Docker's loader. It panics on some input that its schema lets
 // through; such a file is refused here as it would be there.
-func (p *parser) load(root *yaml.Node) (cfg *types.Config, err error) {
+func (p *parser) load() (cfg *types.Config, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			cfg, err = nil, fmt.Errorf("docker can't read the file: %v", r)
 		}
 	}()
-	var v any
-	if err := root.Decode(&v); err != nil {
-		return nil, err
+	if p.objection != nil {
+		return nil, p.objection
 	}
-	dict, ok := stringKeys(v).(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("the file is no mapping")
+	dict := p.dict
+	if !p.accepted {
+		if dict, err = p.decode(); err != nil {
+			return nil, err
+		}
 	}
 	details := types.ConfigDetails{
 		WorkingDir:  filepath.Dir(p.src.File),
 		ConfigFiles: []types.ConfigFile{{Filename: p.src.File, Config: dict}},
 	}
 	return loader.Load(details, func(o *loader.Options) {
+		o.SkipInterpolation, o.SkipValidation = p.accepted, p.accepted
 		o.Interpolate.LookupValue = interpolation.LookupValue(p.env)
 		o.Interpolate.Substitute = substitute
 	})

@@ -119,20 +119,28 @@ func LoadOr(in io.Reader, files []string, stack string, env func(string) (string
 
 func load(files []string, stack string, env func(string) (string, bool), read func(string) ([]byte, error)) (Project, []routing.Problem, error) {
 	files = once(files)
+	names := stackNames(files)
 	parsed := make([]Project, len(files))
 	found := make([][]routing.Problem, len(files))
-	names := stackNames(files)
-	// Docker's loader prepares its schema anew for each file, which takes
-	// longer than reading the file: hence all processors.
-	errs := make([]error, len(files))
+	errs := make([]error, len(files)) // the first file's is said, whoever fails first
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, file := range files {
+	for first := 0; first < len(files); first += atOnce {
 		g.Go(func() error {
-			var data []byte
-			if data, errs[i] = read(file); errs[i] == nil {
-				src := Source{File: file, Stack: cmp.Or(stack, names[i]), Data: data}
-				parsed[i], found[i] = Parse(src, env)
+			for i, end := first, min(first+atOnce, len(files)); i < end; {
+				from, size := i, 0
+				var sources []Source
+				for ; i < end && size < bytesAtOnce; i++ {
+					data, err := read(files[i])
+					if errs[i] = err; err != nil {
+						return nil
+					}
+					size += len(data)
+					sources = append(sources, Source{File: files[i], Stack: cmp.Or(stack, names[i]), Data: data})
+				}
+				ps, problems := parseTogether(sources, env)
+				copy(parsed[from:], ps)
+				copy(found[from:], problems)
 			}
 			return nil
 		})
@@ -219,13 +227,18 @@ func baseName(file string) string {
 // Docker's loader does: it reads the files that env_file names.
 func Parse(src Source, env func(string) (string, bool)) (Project, []routing.Problem) {
 	p := &parser{src: src, env: env}
+	p.repair()
+	return p.project()
+}
+
+// repair reads the text as a tree, reports what it finds there, and repairs
+// what it understands.
+func (p *parser) repair() {
 	root, ok := p.tree()
-	if !ok {
-		return Project{}, p.found
+	if !ok || p.tooManyKeys(root) {
+		return
 	}
-	if p.tooManyKeys(root) {
-		return Project{}, p.found
-	}
+	p.root, p.readable = root, true
 	p.duplicates(root)
 	p.secondDocument()
 	p.services = p.servicesOf(root)
@@ -233,7 +246,14 @@ func Parse(src Source, env func(string) (string, bool)) (Project, []routing.Prob
 	p.placement()
 	p.labels()
 	p.strays(root)
-	cfg, ok := p.judge(root)
+}
+
+// project is what the repaired file declares, and all that was found.
+func (p *parser) project() (Project, []routing.Problem) {
+	if !p.readable {
+		return Project{}, p.found
+	}
+	cfg, ok := p.judge(p.root)
 	if !ok {
 		return Project{Services: p.salvage()}, p.sorted()
 	}

@@ -23,6 +23,14 @@ type parser struct {
 	found    []routing.Problem
 	equal    []*yaml.Node // items that a list has twice, to be dropped
 	refused  bool         // Docker would not deploy the file
+
+	root     *yaml.Node // the tree, repaired
+	readable bool       // there is one
+	// dict is what Docker's loader makes of the tree before it judges it. Its
+	// schema accepted that, or has an objection, or neither: it was not asked.
+	dict      map[string]any
+	accepted  bool
+	objection error
 }
 
 // serviceNode is a service in the YAML tree.
@@ -105,6 +113,9 @@ func (p *parser) tooManyKeys(root *yaml.Node) bool {
 
 // secondDocument says that Docker reads one document of a file only.
 func (p *parser) secondDocument() {
+	if !mayHaveTwo(p.src.Data) {
+		return
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(p.src.Data))
 	var doc yaml.Node
 	if decoder.Decode(&doc) != nil {
@@ -114,6 +125,13 @@ func (p *parser) secondDocument() {
 	if decoder.Decode(&doc) == nil && doc.Kind == yaml.DocumentNode && doc.Content[0].Tag != "!!null" {
 		p.add(doc.Line, "", "", problems.New(problems.StackfileDocuments, "the file has a second document, which Docker does not read", "make it a file of its own"))
 	}
+}
+
+// mayHaveTwo is false for text without any marker that a document ends or
+// another begins, which need not be read once more.
+func mayHaveTwo(text []byte) bool {
+	rest := text[min(1, len(text)):] // a marker at the very beginning ends nothing
+	return bytes.Contains(rest, []byte("---")) || bytes.Contains(rest, []byte("..."))
 }
 
 // resolve follows an alias.

@@ -31,6 +31,7 @@ const (
 	ProvisionInProgress = "provision-in-progress"
 	ProvisionDrift      = "provision-drift"
 	ProvisionFailed     = "provision-failed"
+	CoreNotRunning      = "core-not-running"
 )
 
 func provisionEntries() []Entry {
@@ -67,5 +68,9 @@ func provisionEntries() []Entry {
 			"Docker refused a change that the cluster needs. It is tried again.",
 			"an engine that is out of disk space",
 			"See the message, which has Docker's words."},
+		{CoreNotRunning, routing.Error,
+			"Core does not run. Proxies serve on and follow endpoints by DNS; nothing else changes.",
+			"docker service scale interlock-core=0",
+			"Start it: `docker service scale interlock-core=1`. Where its tasks fail, `docker service logs interlock-core` says why."},
 	}
 }

@@ -84,3 +84,20 @@ func runningTasks(tasks, nodes []json.RawMessage) ([]provision.RunningTask, erro
 	}
 	return out, nil
 }
+
+// ServiceNames are the names of all services of the Swarm.
+func (c *Client) ServiceNames(ctx context.Context) ([]string, error) {
+	raws, err := c.list(ctx, "services", nil)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, raw := range raws {
+		var s struct{ Spec struct{ Name string } }
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return nil, fmt.Errorf("docker: read a service: %w", err)
+		}
+		names = append(names, s.Spec.Name)
+	}
+	return names, nil
+}

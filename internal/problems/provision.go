@@ -37,9 +37,9 @@ const (
 func provisionEntries() []Entry {
 	return []Entry{
 		{ProvisionNoNode, routing.Error,
-			"No node, or fewer than replicas with host ports, meets the cluster's `ProxyConstraints`. Nothing is changed.",
+			"No node, or fewer than replicas with host ports, meets the cluster's `ProxyConstraints` and is ready and active. Nothing is changed.",
 			"ProxyConstraints = [\"node.labels.nodetype==loadbalancer\"]",
-			"Label nodes, or change the constraints."},
+			"Label nodes, or change the constraints. Where nodes are drained or paused: `docker node update --availability active NODE`."},
 		{ProvisionPortTaken, routing.Error,
 			"A port that the cluster would publish is taken by another service. Nothing is changed.",
 			"PublishedPort = 80",

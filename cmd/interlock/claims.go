@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +40,7 @@ stack has asked for it any more.`,
 				return err
 			}
 			var claims []api.Claim
-			if err := ask(cmd.Context(), host, "claims", url.Values{"cluster": clusters}, &claims); err != nil {
+			if err := askAbout(cmd.Context(), host, "claims", clusters, &claims); err != nil {
 				return err
 			}
 			return printClaims(cmd, format, claims)

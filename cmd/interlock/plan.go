@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,8 +68,11 @@ func livePlan(ctx context.Context, host, path string) (provision.Plan, error) {
 	}
 	core, ok := present[provision.CoreService]
 	if !ok {
-		return provision.Plan{}, &exitError{code: exitFindings, msg: "Interlock is not installed on this Swarm",
-			hint: "interlock install --config config.toml --dry-run shows what that would do"}
+		return provision.Plan{}, notInstalled(present)
+	}
+	running, err := client.Running(ctx, provision.CoreService)
+	if err != nil {
+		return provision.Plan{}, err
 	}
 	file, err := installedConfig(ctx, client, core.Spec, path)
 	if err != nil {
@@ -84,8 +88,18 @@ func livePlan(ctx context.Context, host, path string) (provision.Plan, error) {
 		in.Unready[c.Name] = false
 	}
 	plan := provision.Make(in)
-	plan.Problems = append(append([]routing.Problem{}, file.Problems...), plan.Problems...)
+	plan.Problems = slices.Concat([]routing.Problem{}, provision.CoreProblems(running), file.Problems, plan.Problems)
 	return plan, nil
+}
+
+// notInstalled ends a verb that needs core's service.
+func notInstalled(present map[string]provision.Present) error {
+	if len(present) > 0 {
+		return &exitError{code: exitFindings, msg: fmt.Sprintf("there is no service %s, though %d others of Interlock's run", provision.CoreService, len(present)),
+			hint: "interlock install --config config.toml makes it again"}
+	}
+	return &exitError{code: exitFindings, msg: "Interlock is not installed on this Swarm",
+		hint: "interlock install --config config.toml --dry-run shows what that would do"}
 }
 
 // installedConfig reads the config.toml at path, or the one core has.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/url"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,8 @@ func newProblemsCommand() *cobra.Command {
 named as docker service ls names it.
 
 It ends with 0 when none of what it lists is of severity error, 1 when something
-is, and 2 when it was called wrongly or core can't be reached.`,
+is, and 2 when it was called wrongly, which a cluster or service that does not
+exist is too, or core can't be reached.`,
 		Example: `  interlock problems
   interlock problems --cluster dev --service shop_web
   interlock problems --format json`,
@@ -30,7 +30,10 @@ is, and 2 when it was called wrongly or core can't be reached.`,
 				return err
 			}
 			found := []routing.Problem{}
-			if err := ask(cmd.Context(), host, "problems", url.Values{"cluster": clusters}, &found); err != nil {
+			if err := askAbout(cmd.Context(), host, "problems", clusters, &found); err != nil {
+				return err
+			}
+			if err := checkServices(cmd.Context(), host, found, services); err != nil {
 				return err
 			}
 			if len(services) > 0 {

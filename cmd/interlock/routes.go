@@ -1,8 +1,6 @@
 package main
 
 import (
-	"net/url"
-
 	"github.com/spf13/cobra"
 
 	"interlock/internal/api"
@@ -25,7 +23,7 @@ it and the number of its endpoints, and what no proxy has confirmed yet.`,
 				return err
 			}
 			var routes []api.Route
-			if err := ask(cmd.Context(), host, "routes", url.Values{"cluster": clusters}, &routes); err != nil {
+			if err := askAbout(cmd.Context(), host, "routes", clusters, &routes); err != nil {
 				return err
 			}
 			if format == "json" {

@@ -79,11 +79,14 @@ func askStatus(ctx context.Context, host string, wait bool) (api.Status, error) 
 	defer ticker.Stop()
 	var last api.Status
 	var known bool
+	var reason error // the last one that is not the end of ctx
 	for {
 		var s api.Status
 		err := ask(ctx, host, "status", nil, &s)
 		if err == nil {
 			last, known = s, true
+		} else if reason == nil || ctx.Err() == nil {
+			reason = err
 		}
 		if !wait || err == nil && s.Ready() {
 			return s, err
@@ -93,7 +96,7 @@ func askStatus(ctx context.Context, host string, wait bool) (api.Status, error) 
 			if known {
 				return last, nil
 			}
-			return last, errors.Join(err, ctx.Err())
+			return last, reason
 		case <-ticker.C:
 		}
 	}

@@ -52,19 +52,32 @@ func Connect(ctx context.Context, host string) (*Client, error) {
 	}
 	c := Dial(func(ctx context.Context) (net.Conn, error) {
 		conn, err := engine.ExecPipe(ctx, provision.CoreService, []string{"/interlock", "api-pipe"})
-		return conn, explained(err)
+		if err != nil {
+			return nil, explained(ctx, engine, err)
+		}
+		return conn, nil
 	})
 	c.close = engine.Close
 	return c, nil
 }
 
-// explained says what to do about an exec that can't work.
-func explained(err error) error {
-	if errors.Is(err, docker.ErrNotHere) {
-		return &HintError{err, "Docker runs commands only in containers of the node it is asked on: `docker service ps " +
-			provision.CoreService + "` names core's node; point DOCKER_HOST or a context at it"}
+// explained says what to do about an exec that can't work. On a manager it
+// looks at how core runs; elsewhere Docker does not tell.
+func explained(ctx context.Context, engine *docker.Client, err error) error {
+	if !errors.Is(err, docker.ErrNotHere) {
+		return err
 	}
-	return err
+	core, unseen := engine.Running(ctx, provision.CoreService)
+	if unseen != nil {
+		return &HintError{err, "Docker runs commands only in containers of the node it is asked on, and only managers know core's: " +
+			"point DOCKER_HOST or a context at a manager"}
+	}
+	if message, fix := core.Fault(provision.CoreService); message != "" {
+		return &HintError{errors.New(message), fix}
+	}
+	return &HintError{fmt.Errorf("core runs on node %s, and Docker was asked at %s", core.Node(), engine.Host()),
+		"Docker runs commands only in containers of the node it is asked on: say --host ssh://" + core.Node() +
+			", or point DOCKER_HOST or a context at that node"}
 }
 
 // Dial makes a client that reaches core by dial.
@@ -106,6 +119,10 @@ func (c *Client) Post(ctx context.Context, path string, body, into any) error {
 
 func (c *Client) do(req *http.Request, path string, into any) error {
 	res, err := c.http.Do(req)
+	var noise *url.Error // its address is nobody's
+	if errors.As(err, &noise) {
+		err = noise.Err
+	}
 	if err != nil {
 		return fmt.Errorf("ask core for its %s: %w", path, err)
 	}

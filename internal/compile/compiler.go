@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"interlock/internal/config"
@@ -229,8 +228,7 @@ func (c *compiler) remember() (map[string]Labels, map[string]Quarantine) {
 func routingLabels(labels map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range labels {
-		routes := len(name) >= len(label.Prefix) && strings.EqualFold(name[:len(label.Prefix)], label.Prefix)
-		if routes || name == swarm.StackLabel || name == swarm.CollectionLabel {
+		if label.IsRouting(name) || name == swarm.StackLabel || name == swarm.CollectionLabel {
 			out[name] = value
 		}
 	}

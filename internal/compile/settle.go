@@ -2,7 +2,11 @@ package compile
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
+	"interlock/internal/label"
 	"interlock/internal/policy"
 	"interlock/internal/problems"
 	"interlock/routing"
@@ -114,7 +118,7 @@ func (c *compiler) tell(s *service) []Loss {
 	if s.draft.grants() && s.draft.held && !c.in.Hold[s.ID] {
 		s.report(problem(problems.HoldingLastKnownGood, "",
 			"the present labels are not accepted; the service is routed by the last ones that were",
-			"correct what the other problem of this service says"))
+			"correct what the other problem of this service says; to end the route, remove all com.docker.lb.* labels"+remaining(s.Labels)))
 	}
 	if s.tried == nil {
 		return nil
@@ -126,6 +130,29 @@ func (c *compiler) tell(s *service) []Loss {
 	}
 	s.report(s.tried.problems...)
 	return s.tried.lost
+}
+
+// mostNamed bounds how many labels a hint names.
+const mostNamed = 8
+
+// remaining names the labels that keep a service routed, for its author to
+// remove: removing some is taken for a mistake.
+func remaining(labels map[string]string) string {
+	var names []string
+	for name := range labels {
+		if label.IsRouting(name) {
+			names = append(names, label.SafeName(name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	more := ""
+	if n := len(names) - mostNamed; n > 0 {
+		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return ": " + strings.Join(names, ", ") + more
 }
 
 // verdict is the problem of an ask that was not granted.
@@ -148,12 +175,17 @@ func (c *compiler) conflict(s *service, a ask) routing.Problem {
 	}
 	hint := "use another name, or ask the operator to give it to you with Owners in config.toml"
 	holder := a.conflict.Holder
+	idle := ""
+	if holder.Idle > 0 {
+		idle = c.idle(holder)
+		hint = "wait, or ask the operator to end the claim: " + c.release(holder.Host)
+	}
 	switch {
 	case a.conflict.Owners != "":
 		return problem(problems.HostConflict, name, fmt.Sprintf("%s is given by the operator to %s", what, a.conflict.Owners), hint)
 	case holder.Host != a.host:
 		return problem(problems.HostConflict, name,
-			fmt.Sprintf("%s is below %s, which %s holds", what, holder.Host, policy.OwnerInWords(holder.Owner)), hint)
+			fmt.Sprintf("%s is below %s, which %s holds%s", what, holder.Host, policy.OwnerInWords(holder.Owner), idle), hint)
 	case holder.Owner == s.Owner() && c.cluster.Policy.HostSharing != policy.SharingNever:
 		return problem(problems.HostConflict, name,
 			fmt.Sprintf("%s is held by %s%s; a service of another collection does not share it", what, policy.OwnerInWords(holder.Owner), ofCollection(holder)), hint)
@@ -163,7 +195,36 @@ func (c *compiler) conflict(s *service, a ask) routing.Problem {
 	case c.cluster.Policy.HostSharing == policy.SharingCollection && holder.Path == a.path:
 		what += a.path
 	}
-	return problem(problems.HostConflict, name, fmt.Sprintf("%s is held by %s%s", what, policy.OwnerInWords(holder.Owner), ofCollection(holder)), hint)
+	return problem(problems.HostConflict, name,
+		fmt.Sprintf("%s is held by %s%s%s", what, policy.OwnerInWords(holder.Owner), ofCollection(holder), idle), hint)
+}
+
+// idle says when a claim ends that nobody of its owner asks for any more.
+func (c *compiler) idle(holder policy.Claim) string {
+	hold := c.cluster.Policy.ClaimHold
+	return fmt.Sprintf(", though no service of it asks for it any more; the claim ends in %s (ClaimHold is %s)",
+		minutes(max(hold-holder.Idle, time.Minute)), minutes(hold))
+}
+
+// minutes writes a duration without what is zero in it: 1h, 20m, 1h20m.
+func minutes(d time.Duration) string {
+	text := d.Round(time.Minute).String()
+	if whole, ok := strings.CutSuffix(text, "h0m0s"); ok {
+		return whole + "h"
+	}
+	return strings.TrimSuffix(text, "0s")
+}
+
+// release is the command that ends the claims on a host.
+func (c *compiler) release(host string) string {
+	cluster := ""
+	if c.cluster.Name != "" {
+		cluster = "--cluster " + c.cluster.Name + " "
+	}
+	if strings.Contains(host, "*") {
+		host = "'" + host + "'" // the shell's own wildcard
+	}
+	return "interlock claims release " + cluster + host
 }
 
 func ofCollection(holder policy.Claim) string {

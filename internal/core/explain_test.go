@@ -1,34 +1,25 @@
 package core
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
-	"interlock/internal/compile"
-	"interlock/internal/problems"
-	"interlock/internal/swarm"
-	"interlock/routing"
+	"interlock/internal/api"
 )
 
-// TestExplainNamesWhoWasNeverAdmitted: those who lost before compiling, by a
-// cluster's admission or without any cluster, are told like the others.
-func TestExplainNamesWhoWasNeverAdmitted(t *testing.T) {
-	asks := func(name string) swarm.Service {
-		return swarm.Service{ID: name, Name: name, Labels: map[string]string{"com.docker.lb.hosts": "a.test", "com.docker.lb.port": "80"}}
+// TestExplainNamesClusters: who names no cluster, or one that is not there, is
+// told which there are; the only one needs no naming.
+func TestExplainNamesClusters(t *testing.T) {
+	c := &Core{pipelines: map[string]*pipeline{"dev": {}, "prod": {}}}
+	for _, name := range []string{"", "nope"} {
+		_, err := c.Explain(t.Context(), name, "http://a.example.com/")
+		if !errors.Is(err, api.ErrBadRequest) || !strings.Contains(err.Error(), `["dev" "prod"]`) {
+			t.Errorf("cluster %q: %v", name, err)
+		}
 	}
-	foreign := problems.New(problems.NotAdmittedCollection, "m", "h")
-	foreign.Cluster, foreign.Service = "dev", "foreign"
-	loose := problems.New(problems.NotAdmittedUnlabelled, "m", "h")
-	loose.Service = "loose"
-	v := &view{
-		snapshot:  swarm.Snapshot{Services: []swarm.Service{asks("foreign"), asks("loose"), asks("quiet")}},
-		admission: []routing.Problem{foreign},
-		compiled:  compile.Output{Table: routing.Table{Cluster: "dev"}},
-	}
-	var lost []string
-	for _, l := range explainBy(v, []routing.Problem{loose}, "http://a.test/").Lost {
-		lost = append(lost, l.Problem.Service)
-	}
-	if len(lost) != 2 || lost[0] != "foreign" || lost[1] != "loose" {
-		t.Errorf("lost: %v", lost)
+	c = &Core{pipelines: map[string]*pipeline{"dev": {}}}
+	if _, err := c.Explain(t.Context(), "", "http://a.example.com/"); err == nil || !strings.Contains(err.Error(), `of cluster "dev" yet`) {
+		t.Errorf("the only cluster: %v", err)
 	}
 }

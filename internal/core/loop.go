@@ -427,8 +427,12 @@ func (c *Core) Plan(ctx context.Context) (any, error) {
 
 // Explain implements api.Source.
 func (c *Core) Explain(_ context.Context, cluster, url string) (any, error) {
+	names := slices.Sorted(maps.Keys(c.pipelines))
+	if cluster == "" && len(names) == 1 {
+		cluster = names[0] // the only one needs no naming
+	}
 	if c.pipelines[cluster] == nil {
-		return nil, fmt.Errorf("%w: there is no cluster %q", api.ErrBadRequest, cluster)
+		return nil, fmt.Errorf("%w: there is no cluster %.64q; name one with --cluster: %s", api.ErrBadRequest, cluster, clipped(names))
 	}
 	v := c.pipelines[cluster].status.Load()
 	if v == nil || !v.have {

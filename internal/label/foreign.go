@@ -116,7 +116,7 @@ func nearMiss(name string) (routing.Problem, bool) {
 			"did you mean "+Prefix+short+"?"), true
 	}
 	dot := strings.LastIndexByte(name, '.')
-	if len(name) > maxExcerpt || dot < 0 || underPrefix(name) || byName[name[dot+1:]] == nil {
+	if len(name) > maxExcerpt || dot < 0 || IsRouting(name) || byName[name[dot+1:]] == nil {
 		return routing.Problem{}, false
 	}
 	start := strings.ToLower(name[:dot+1])

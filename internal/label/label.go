@@ -100,7 +100,7 @@ func Parse(labels map[string]string) (Spec, []routing.Problem) {
 func routingNames(labels map[string]string) []string {
 	var names []string
 	for name := range labels {
-		if underPrefix(name) {
+		if IsRouting(name) {
 			names = append(names, name)
 		}
 	}
@@ -108,7 +108,8 @@ func routingNames(labels map[string]string) []string {
 	return names
 }
 
-func underPrefix(name string) bool {
+// IsRouting says whether a label's name is under Prefix, in whatever case.
+func IsRouting(name string) bool {
 	return len(name) >= len(Prefix) && strings.EqualFold(name[:len(Prefix)], Prefix)
 }
 

@@ -57,7 +57,7 @@ func trim(s string) string { return strings.Trim(s, " \t") }
 func Digest(labels map[string]string) string {
 	var names []string
 	for name := range labels {
-		if underPrefix(name) || name == swarm.StackLabel || name == swarm.CollectionLabel {
+		if IsRouting(name) || name == swarm.StackLabel || name == swarm.CollectionLabel {
 			names = append(names, name)
 		}
 	}

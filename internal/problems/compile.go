@@ -46,7 +46,7 @@ func compileEntries() []Entry {
 		{HoldingLastKnownGood, routing.Warning,
 			"The service's present labels are not accepted; it is routed by the last ones that were.",
 			"any error in the labels of a service that had a route",
-			"Correct the labels as the other problem of the same service says."},
+			"Correct the labels as the other problem of the same service says. To end the route, remove all `com.docker.lb.*` labels: removing some is taken for a mistake."},
 		{LabelsNotRemembered, routing.Warning,
 			"The service's routing labels are too large to be kept as last known good (8 kB). It is served; but when its next labels are not accepted it has no route to fall back on.",
 			"com.docker.lb.hosts with hundreds of long names",

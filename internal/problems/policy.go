@@ -53,7 +53,7 @@ func policyEntries() []Entry {
 		{HostConflict, routing.Error,
 			"The host is held by another stack, directly or by a wildcard. The holder keeps it; this service's other hosts are served.",
 			"com.docker.lb.hosts: shop.example.com   # in two stacks",
-			"Use another name. If it should be yours, the operator gives it to you with `Owners` in config.toml."},
+			"Use another name. If it should be yours, the operator gives it to you with `Owners` in config.toml. When nobody of the holder asks for it any more it is free after `ClaimHold`, or at once with `interlock claims release`."},
 		{DefaultNotAllowed, routing.Error,
 			"The cluster does not allow `com.docker.lb.default_backend`.",
 			"com.docker.lb.default_backend: \"true\"",

@@ -31,14 +31,15 @@ const (
 	ProvisionInProgress = "provision-in-progress"
 	ProvisionDrift      = "provision-drift"
 	ProvisionFailed     = "provision-failed"
+	CoreNotRunning      = "core-not-running"
 )
 
 func provisionEntries() []Entry {
 	return []Entry{
 		{ProvisionNoNode, routing.Error,
-			"No node, or fewer than replicas with host ports, meets the cluster's `ProxyConstraints`. Nothing is changed.",
+			"No node, or fewer than replicas with host ports, meets the cluster's `ProxyConstraints` and is ready and active. Nothing is changed.",
 			"ProxyConstraints = [\"node.labels.nodetype==loadbalancer\"]",
-			"Label nodes, or change the constraints."},
+			"Label nodes, or change the constraints. Where nodes are drained or paused: `docker node update --availability active NODE`."},
 		{ProvisionPortTaken, routing.Error,
 			"A port that the cluster would publish is taken by another service. Nothing is changed.",
 			"PublishedPort = 80",
@@ -67,5 +68,9 @@ func provisionEntries() []Entry {
 			"Docker refused a change that the cluster needs. It is tried again.",
 			"an engine that is out of disk space",
 			"See the message, which has Docker's words."},
+		{CoreNotRunning, routing.Error,
+			"Core does not run. Proxies serve on and follow endpoints by DNS; nothing else changes.",
+			"docker service scale interlock-core=0",
+			"Start it: `docker service scale interlock-core=1`. Where its tasks fail, `docker service logs interlock-core` says why."},
 	}
 }

@@ -94,6 +94,9 @@ func (p *planner) hasNodes(c config.Cluster, want Service, need int) bool {
 			fmt.Sprintf("%d nodes can run its proxies, which are to be %d (constraints: %s)", nodes, want.Replicas,
 				cmp.Or(strings.Join(want.Constraints, ", "), "none")),
 			"label more nodes, or change ProxyConstraints or ProxyReplicas")
+		if message, hint := p.idleNodes(want.Constraints); message != "" {
+			f.Message, f.Hint = f.Message+message, hint
+		}
 		f.Cluster, f.Service = c.Name, want.Name
 		if room >= need {
 			f.Severity = routing.Warning // it goes on with fewer
@@ -101,6 +104,41 @@ func (p *planner) hasNodes(c config.Cluster, want Service, need int) bool {
 		p.plan.Problems = append(p.plan.Problems, f)
 	}
 	return room >= need
+}
+
+// maxNamed bounds how many nodes a message names.
+const maxNamed = 5
+
+// idleNodes names the nodes that meet the constraints and are drained, paused
+// or not ready, and says how to get them back; "" where there are none.
+func (p *planner) idleNodes(constraints []string) (message, hint string) {
+	var words, away, down []string
+	for _, n := range p.Snapshot.Nodes {
+		name := cmp.Or(n.Hostname, n.ID)
+		switch {
+		case !meets(n, constraints):
+			continue
+		case n.State != "ready":
+			words, down = append(words, name+" is "+cmp.Or(n.State, "not ready")), append(down, name)
+		case n.Availability == "drain":
+			words, away = append(words, name+" is drained"), append(away, name)
+		case n.Availability != "active":
+			words, away = append(words, name+" is paused"), append(away, name)
+		}
+	}
+	if len(words) == 0 {
+		return "", ""
+	}
+	more := ""
+	if n := len(words) - maxNamed; n > 0 {
+		words, more = words[:maxNamed], fmt.Sprintf(" and %d more", n)
+	}
+	if len(away) > 0 {
+		hint = "docker node update --availability active " + away[0]
+	} else {
+		hint = "bring " + down[0] + " back, see `docker node ls`"
+	}
+	return "; others would do, but " + strings.Join(words, ", ") + more, hint + "; or label more nodes"
 }
 
 // hasPorts says whether need proxies find their ports free.

@@ -127,13 +127,15 @@ func (p *planner) extension(c config.Cluster) {
 	switch {
 	case !ok && p.taken("", want.Name):
 	case !ok && len(p.eligible(want.Constraints)) == 0:
-		p.problem("", want.Name, problems.ProvisionNoNode, "no node meets the constraints of the extension service", "")
+		away, hint := p.idleNodes(want.Constraints)
+		p.problem("", want.Name, problems.ProvisionNoNode, "no node can run the extension service by its constraints"+away, hint)
 	case !ok:
 		p.act(Action{Kind: CreateService, Name: want.Name, Service: &want})
 	case present.Spec.Labels[ReasonLabel] == reasons:
 		p.drift("", present, want)
 	case len(p.eligible(want.Constraints)) == 0:
-		p.problem("", want.Name, problems.ProvisionNoNode, "no node meets the new constraints of the extension service", "")
+		away, hint := p.idleNodes(want.Constraints)
+		p.problem("", want.Name, problems.ProvisionNoNode, "no node can run the extension service by its new constraints"+away, hint)
 	default:
 		p.act(update("", present, want))
 	}

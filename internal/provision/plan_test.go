@@ -98,6 +98,12 @@ func (w *world) do(command string, args []string) {
 		w.in.Settings = provision.SettingsOf(args[0], strings.Join(args[1:], ""), w.in.Settings.Authority)
 	case "authority":
 		w.in.Settings.Authority = args[0]
+	case "available": // NODE AVAILABILITY
+		for i, n := range s.Nodes {
+			if n.ID == args[0] {
+				s.Nodes[i].Availability = args[1]
+			}
+		}
 	case "node": // ID STATE [LABEL=VALUE…]
 		n := swarm.Node{ID: args[0], Hostname: args[0], Role: "worker", State: args[1], Availability: "active", Labels: map[string]string{}}
 		for _, pair := range args[2:] {

@@ -65,7 +65,7 @@ type Route struct {
 	// exactly Path is answered with a 301 that adds the slash.
 	Rewrite bool `json:"rewrite,omitempty"`
 	// Backends are ids. Several are a pool: requests spread over all their
-	// endpoints. The first one's balancing options count for the pool.
+	// endpoints. Which options count for the pool, Pool says.
 	Backends []string `json:"backends"`
 }
 
@@ -74,6 +74,7 @@ const (
 	RoundRobin = "round_robin"
 	LeastConn  = "least_conn"
 	IPHash     = "ip_hash"
+	Random     = "random"
 )
 
 // Modes of a Backend: route to each task, or to the service's virtual address.
@@ -96,10 +97,20 @@ type Backend struct {
 	// Network is the overlay over which the endpoints are reached, by name.
 	Network string `json:"network"`
 	Mode    string `json:"mode"`
-	// Algorithm is RoundRobin, LeastConn or IPHash.
+	// Algorithm is RoundRobin, LeastConn, IPHash or Random.
 	Algorithm string `json:"algorithm"`
 	// MaxFails failures within FailTimeout (ms) take an endpoint out for
 	// FailTimeout; 0 leaves it to the engine's own health checks.
 	MaxFails    int `json:"max_fails,omitempty"`
 	FailTimeout int `json:"fail_timeout_ms,omitempty"`
+	// ConnectTimeout is for connecting to an endpoint, ResponseTimeout for its
+	// answer to begin, IdleTimeout for an upgraded connection without traffic,
+	// in ms; 0 is the base's.
+	ConnectTimeout  int `json:"connect_timeout_ms,omitempty"`
+	ResponseTimeout int `json:"response_timeout_ms,omitempty"`
+	IdleTimeout     int `json:"idle_timeout_ms,omitempty"`
+	// MaxConnections bounds the requests that one proxy has under way at one
+	// endpoint; 0 is no bound. Further ones wait for Base.ConnectTimeout and are
+	// then answered with 503.
+	MaxConnections int `json:"max_connections,omitempty"`
 }

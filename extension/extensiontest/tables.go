@@ -32,6 +32,7 @@ func Features(cluster string) routing.Table {
 	t.Base.InfoHeaders, t.Base.RelaxedPaths = true, true
 	web, api, old := backend("shop_web", "", 8080), backend("shop_api", "v1", 9000), backend("legacy.app", "", 80)
 	api.Algorithm, api.MaxFails, api.FailTimeout = routing.LeastConn, 3, 10_000
+	api.ConnectTimeout, api.ResponseTimeout, api.IdleTimeout, api.MaxConnections = 2000, 120_000, 600_000, 50
 	old.Algorithm, old.Mode = routing.IPHash, routing.ModeVIP
 	add(&t, routing.DefaultHost, "/", old)
 	add(&t, "*.wild.example.com", "/", web)

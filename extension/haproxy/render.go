@@ -74,7 +74,7 @@ func renderMain(t routing.Table, p plan, m maps) (string, error) {
 	}
 	share := max(1, t.Base.MaxConnections*t.Base.MaxShare/100)
 	for _, s := range p.sections {
-		s.render(&b, p.backends[s.members[0]].Algorithm, share)
+		s.render(&b, p.options(s), share)
 	}
 	return b.String(), nil
 }

@@ -65,9 +65,10 @@ func sectionOf(r routing.Route) section {
 // render writes the section. The share counts requests in this section; a
 // refused one closes its connection, or refused clients would fill the slots
 // all the same.
-func (s section) render(b *strings.Builder, algorithm string, share int) {
+func (s section) render(b *strings.Builder, o routing.Backend, share int) {
 	fmt.Fprintf(b, "\nbackend %s\n", s.name)
-	b.WriteString(balance[algorithm])
+	b.WriteString(balance[o.Algorithm])
+	renderTimeouts(b, o)
 	fmt.Fprintf(b, "  http-request return status 503 content-type text/html file @DIR@/pages/busy.html hdr connection close if { be_conn gt %d }\n", share)
 	if s.strip > 0 {
 		fmt.Fprintf(b, "  http-request redirect code 301 location %%[path]/%%[pathq,bytes(%d)] if { path,length eq %d }\n", s.strip, s.strip)
@@ -76,12 +77,34 @@ func (s section) render(b *strings.Builder, algorithm string, share int) {
 	fmt.Fprintf(b, "  # endpoints %s\n", s.name)
 }
 
+// renderTimeouts writes those that differ from the defaults'.
+func renderTimeouts(b *strings.Builder, o routing.Backend) {
+	for _, t := range []struct {
+		name string
+		ms   int
+	}{{"connect", o.ConnectTimeout}, {"server", o.ResponseTimeout}, {"tunnel", o.IdleTimeout}} {
+		if t.ms > 0 {
+			fmt.Fprintf(b, "  timeout %s %dms\n", t.name, t.ms)
+		}
+	}
+}
+
+// options are those that the section has once.
+func (p plan) options(s section) routing.Backend {
+	members := make([]routing.Backend, len(s.members))
+	for i, id := range s.members {
+		members[i] = p.backends[id]
+	}
+	return routing.Pool(members)
+}
+
 // balance are the lines of each algorithm. A plain hash refuses servers that
 // are added at run time; a consistent one takes them.
 var balance = map[string]string{
 	routing.RoundRobin: "  balance roundrobin\n",
 	routing.LeastConn:  "  balance leastconn\n",
 	routing.IPHash:     "  balance source\n  hash-type consistent\n",
+	routing.Random:     "  balance random\n",
 }
 
 // backendsOf lists the backends that have a section, in the table's order.
@@ -123,6 +146,9 @@ func serverOptions(b routing.Backend) string {
 	}
 	if b.MaxFails > 0 && b.FailTimeout > 0 {
 		options += fmt.Sprintf(" downinter %dms", b.FailTimeout)
+	}
+	if b.MaxConnections > 0 {
+		options += fmt.Sprintf(" maxconn %d", b.MaxConnections)
 	}
 	return options
 }

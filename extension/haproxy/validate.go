@@ -118,12 +118,16 @@ func validateBackend(b routing.Backend) error {
 		return fmt.Errorf("port %d", b.Port)
 	case b.Mode != routing.ModeTask && b.Mode != routing.ModeVIP:
 		return fmt.Errorf("mode %.40q is unknown", b.Mode)
-	case b.Algorithm != routing.RoundRobin && b.Algorithm != routing.LeastConn && b.Algorithm != routing.IPHash:
+	case balance[b.Algorithm] == "":
 		return fmt.Errorf("algorithm %.40q is unknown", b.Algorithm)
 	case b.MaxFails < 0 || b.MaxFails > 1_000_000:
 		return fmt.Errorf("max_fails %d", b.MaxFails)
 	case b.FailTimeout < 0 || b.FailTimeout > maxMilliseconds:
 		return fmt.Errorf("fail_timeout_ms %d", b.FailTimeout)
+	case !isTimeout(b.ConnectTimeout) || !isTimeout(b.ResponseTimeout) || !isTimeout(b.IdleTimeout):
+		return fmt.Errorf("timeouts %d, %d, %d ms are not within 0 and %d", b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout, maxMilliseconds)
+	case b.MaxConnections < 0 || b.MaxConnections > 1_000_000:
+		return fmt.Errorf("max_connections %d", b.MaxConnections)
 	}
 	return nil
 }
@@ -159,5 +163,8 @@ func validateMembers(ids []string, known map[string]bool) error {
 	}
 	return nil
 }
+
+// isTimeout accepts 0, the base's.
+func isTimeout(ms int) bool { return ms >= 0 && ms <= maxMilliseconds }
 
 func isPort(n int) bool { return n >= 1 && n <= 65535 }

@@ -42,6 +42,11 @@ type Route struct {
 	Algorithm      string `json:"algorithm,omitempty"`
 	MaxFails       int    `json:"max_fails,omitempty"`
 	FailTimeout    string `json:"fail_timeout,omitempty"`
+
+	ConnectTimeout  string `json:"timeout_connect,omitempty"`
+	ResponseTimeout string `json:"timeout_response,omitempty"`
+	IdleTimeout     string `json:"timeout_idle,omitempty"`
+	MaxConnections  int    `json:"max_connections,omitempty"`
 }
 
 // Run checks a project as if all of it were deployed, in the order of its
@@ -218,13 +223,21 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	if b.Algorithm != routing.RoundRobin {
 		out.Algorithm = b.Algorithm
 	}
-	if b.FailTimeout > 0 {
-		out.FailTimeout = fmt.Sprintf("%dms", b.FailTimeout)
-		if b.FailTimeout%1000 == 0 {
-			out.FailTimeout = fmt.Sprintf("%ds", b.FailTimeout/1000)
-		}
-	}
+	out.FailTimeout = duration(b.FailTimeout)
+	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
+	out.MaxConnections = b.MaxConnections
 	return out
+}
+
+// duration writes milliseconds as a label has them; "" for 0.
+func duration(ms int) string {
+	switch {
+	case ms <= 0:
+		return ""
+	case ms%1000 == 0:
+		return fmt.Sprintf("%ds", ms/1000)
+	}
+	return fmt.Sprintf("%dms", ms)
 }
 
 // dropUnnamed drops that a cluster is unknown where its name is no name.

@@ -30,7 +30,7 @@ func (c *compiler) build() {
 			at := place{a.host, a.path}
 			if i, pool := routes[at]; pool {
 				c.table.Routes[i].Backends = append(c.table.Routes[i].Backends, backend.ID)
-				s.poolOptions(first[at], at)
+				s.poolOptions(backend, first[at], at)
 				continue
 			}
 			first[at], routes[at] = s, len(c.table.Routes)
@@ -55,25 +55,33 @@ func (s *service) backend() routing.Backend {
 		Port: d.port, Network: d.network.Name, Mode: d.mode, Algorithm: d.spec.Algorithm,
 	}
 	if d.spec.MaxFails > 0 {
-		b.MaxFails, b.FailTimeout = d.spec.MaxFails, int(d.spec.FailTimeout/time.Millisecond)
+		b.MaxFails, b.FailTimeout = d.spec.MaxFails, milliseconds(d.spec.FailTimeout)
 	}
+	b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout = milliseconds(d.spec.ConnectTimeout), milliseconds(d.spec.ResponseTimeout), milliseconds(d.spec.IdleTimeout)
+	b.MaxConnections = d.spec.MaxConnections
 	return b
 }
 
-// poolOptions warns of options that have no effect, because those of the
-// pool's oldest service count.
-func (s *service) poolOptions(first *service, at place) {
-	mine, its := s.draft.spec, first.draft.spec
-	differs := ""
-	switch {
-	case mine.Rewrite != its.Rewrite:
-		differs = "context_root_rewrite"
-	case mine.Algorithm != its.Algorithm:
-		differs = "algorithm"
-	default:
-		return
+func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
+
+// poolOptions warns of options that a pool has once, where the service's differ
+// from those of the pool's oldest one.
+func (s *service) poolOptions(mine routing.Backend, first *service, at place) {
+	its := first.backend()
+	counts := func(label string) {
+		s.report(problem(problems.LabelWithoutEffect, label,
+			fmt.Sprintf("%s%s is shared with %s, whose %s counts for both", at.host, at.path, first.Name, label), poolHint))
 	}
-	s.report(problem(problems.LabelWithoutEffect, differs,
-		fmt.Sprintf("%s%s is shared with %s, whose %s counts for both", at.host, at.path, first.Name, differs),
-		"give all services of a pool the same options"))
+	if s.draft.spec.Rewrite != first.draft.spec.Rewrite {
+		counts("context_root_rewrite")
+	}
+	if mine.Algorithm != its.Algorithm {
+		counts("algorithm")
+	}
+	for _, label := range routing.PoolConflicts(its, mine) {
+		s.report(problem(problems.LabelWithoutEffect, label,
+			fmt.Sprintf("%s%s is shared with %s, whose %s differs; it has no effect there for either", at.host, at.path, first.Name, label), poolHint))
+	}
 }
+
+const poolHint = "give all services of a pool the same options"

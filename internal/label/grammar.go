@@ -3,6 +3,7 @@ package label
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	"interlock/internal/problems"
 	"interlock/routing"
@@ -67,9 +68,9 @@ var rows = []row{
 	{name: "websocket_endpoints", value: "paths, separated by commas", otherwise: "none", empty: emptyParsed, parse: parseWebsockets,
 		example: "/ws,/live",
 		doc:     "Accepted for the original's sake. Upgrades work on every path without it."},
-	{name: "algorithm", value: "`round_robin`, `least_conn` or `ip_hash`", otherwise: "`round_robin`", empty: emptyDefault, parse: parseAlgorithm,
+	{name: "algorithm", value: "`round_robin`, `least_conn`, `ip_hash` or `random`", otherwise: "`round_robin`", empty: emptyDefault, parse: parseAlgorithm,
 		example: "least_conn",
-		doc:     "How requests are spread over the tasks."},
+		doc:     "How requests are spread over the tasks: in turn, to the one with the fewest under way, by client address, or at random, which is the fairest where many proxies share few tasks."},
 	{name: "ip_hash", value: "boolean", otherwise: "`false`", empty: emptyDefault, parse: boolean(func(s *Spec, v bool) { s.ipHash = v }),
 		example: "true",
 		doc:     "The same as `algorithm: ip_hash`: requests of one client address go to one task, by a consistent hash."},
@@ -79,6 +80,21 @@ var rows = []row{
 	{name: "fail_timeout", value: "duration, 1s–1h", otherwise: "`10s`", empty: emptyDefault, parse: parseFailTimeout,
 		example: "30s",
 		doc:     "See `max_fails`. A number with `s`, `m`, `h` or `ms`; a plain number is seconds."},
+	{name: "timeout_connect", value: "duration, 100ms–1m", otherwise: "the cluster's, `1s` unless config.toml says otherwise", empty: emptyDefault,
+		parse:   duration(100*time.Millisecond, time.Minute, func(s *Spec, d time.Duration) { s.ConnectTimeout = d }),
+		example: "3s",
+		doc:     "How long connecting to a task may take. Then another task is tried, and when none answers the client gets 503."},
+	{name: "timeout_response", value: "duration, 100ms–24h", otherwise: "the cluster's, `60s` unless config.toml says otherwise", empty: emptyDefault,
+		parse:   duration(100*time.Millisecond, 24*time.Hour, func(s *Spec, d time.Duration) { s.ResponseTimeout = d }),
+		example: "5m",
+		doc:     "How long a task may take to begin its answer. Then the client gets 504."},
+	{name: "timeout_idle", value: "duration, 1s–24h", otherwise: "`1h`", empty: emptyDefault,
+		parse:   duration(time.Second, 24*time.Hour, func(s *Spec, d time.Duration) { s.IdleTimeout = d }),
+		example: "10m",
+		doc:     "How long an upgraded connection (a websocket) may be without traffic before it is closed."},
+	{name: "max_connections", value: "1–100000", otherwise: "no bound but the service's share of the proxy", empty: emptyDefault, parse: parseMaxConnections,
+		example: "100",
+		doc:     "How many requests a proxy has under way at one task. Further ones wait for a task as long as the cluster's connect timeout and are then answered with 503. Each proxy of the cluster counts for itself."},
 
 	later("ssl_cert", "name of a secret", "app.crt", "Serves the hosts over TLS with this certificate; plain HTTP stays on."),
 	later("ssl_key", "name of a secret", "app.key", "The key of `ssl_cert`."),
@@ -97,10 +113,6 @@ var rows = []row{
 	later("health_interval", "duration", "5s", "How often."),
 	later("health_timeout", "duration", "2s", "How long to wait."),
 	later("health_status", "status codes", "200-299", "What counts as healthy."),
-	later("timeout_connect", "duration", "1s", "For connecting to a task."),
-	later("timeout_response", "duration", "60s", "For a task's answer."),
-	later("timeout_idle", "duration", "1h", "For upgraded connections without traffic."),
-	later("max_connections", "number", "100", "To one task."),
 	later("backend_protocol", "`http1` or `h2`", "h2", "What the tasks speak."),
 	refused("allow", "client CIDRs", "10.0.0.0/8", "Only these clients are served."),
 	later("certificate", "boolean", "true", "On a secret: it may be used by other services of its collection."),

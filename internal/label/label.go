@@ -64,6 +64,10 @@ type Spec struct {
 	// MaxFails failures within FailTimeout take an endpoint out; 0 is off.
 	MaxFails    int
 	FailTimeout time.Duration
+	// ConnectTimeout, ResponseTimeout and IdleTimeout are 0 where not given.
+	ConnectTimeout, ResponseTimeout, IdleTimeout time.Duration
+	// MaxConnections to one task; 0 where not given.
+	MaxConnections int
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -233,12 +237,12 @@ func speaksOf(found []routing.Problem, name string) bool {
 // where Swarm chooses the task.
 func vipLimits(labels map[string]string, s *Spec) []routing.Problem {
 	var found []routing.Problem
-	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout"} {
+	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections"} {
 		if _, set := labels[Prefix+name]; set {
 			found = append(found, withoutEffect(name, "backend_mode vip leaves the choice of a task to Swarm"))
 		}
 	}
-	s.Algorithm, s.MaxFails = routing.RoundRobin, 0
+	s.Algorithm, s.MaxFails, s.MaxConnections = routing.RoundRobin, 0, 0
 	return found
 }
 

@@ -56,10 +56,33 @@ func writeCase(out *strings.Builder, line string, s label.Spec, found []routing.
 	if s.Registers && !s.Bad {
 		fmt.Fprintf(out, "    hosts=%v port=%d network=%q root=%s rewrite=%t cluster=%q/%t default=%t mode=%s algorithm=%s fails=%d/%s ws=%v\n",
 			s.Hosts, s.Port, s.Network, s.ContextRoot, s.Rewrite, s.Cluster, s.ClusterSet, s.DefaultBackend, s.Mode, s.Algorithm, s.MaxFails, s.FailTimeout, s.WebsocketEndpoints)
+		if o := options(s); o != "" {
+			fmt.Fprintf(out, "   %s\n", o)
+		}
 	}
 	for _, p := range found {
 		fmt.Fprintf(out, "    %s %s [%s] %s -> %s\n", p.Severity, p.Code, p.Label, p.Message, p.Hint)
 	}
+}
+
+// options are those of a service that are rarely set.
+func options(s label.Spec) string {
+	var out strings.Builder
+	for _, o := range []struct {
+		name  string
+		value any
+		set   bool
+	}{
+		{"connect", s.ConnectTimeout, s.ConnectTimeout != 0},
+		{"response", s.ResponseTimeout, s.ResponseTimeout != 0},
+		{"idle", s.IdleTimeout, s.IdleTimeout != 0},
+		{"connections", s.MaxConnections, s.MaxConnections != 0},
+	} {
+		if o.set {
+			fmt.Fprintf(&out, " %s=%v", o.name, o.value)
+		}
+	}
+	return out.String()
 }
 
 func lines(t *testing.T, name string) []string {

@@ -91,20 +91,6 @@ func (e *Engine) forward(f *front, proxy http.Handler, w http.ResponseWriter, r 
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 }
 
-// hold counts the request on m, and no longer on what it tried before.
-func (x *exchange) hold(m member) {
-	x.release()
-	x.chosen = m
-	m.target.busy.Add(1)
-}
-
-func (x *exchange) release() {
-	if x.chosen.target != nil {
-		x.chosen.target.busy.Add(-1)
-		x.chosen = member{}
-	}
-}
-
 // patientBody gives each read of a request's body its own deadline, so that a
 // long upload may take its time and a stalled one may not.
 type patientBody struct {

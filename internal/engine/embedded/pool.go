@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,10 +13,14 @@ import (
 
 // pool is where the requests of a route go.
 type pool struct {
-	algorithm string
-	members   []member // by key
-	tally     *tally
-	limit     int64 // of tally.busy; 0 for none
+	options  routing.Backend // see routing.Pool
+	members  []member        // by key
+	tally    *tally
+	limit    int64 // of tally.busy; 0 for none
+	upstream *upstream
+	// A request waits for freed up to patience when all endpoints are full.
+	freed    *bell
+	patience time.Duration
 }
 
 // member is a target with its backend's options.
@@ -23,6 +28,7 @@ type member struct {
 	target      *target
 	maxFails    int
 	failTimeout time.Duration
+	most        int64 // requests under way; 0 for no bound
 }
 
 // target is one endpoint of one backend.
@@ -68,11 +74,23 @@ func (m member) isOut(now time.Time) bool {
 
 var seed = maphash.MakeSeed()
 
+func (m member) full() bool { return m.most > 0 && m.target.busy.Load() >= m.most }
+
+// enter counts a request in; false when the endpoint is full.
+func (m member) enter() bool {
+	if n := m.target.busy.Add(1); m.most > 0 && n > m.most {
+		m.target.busy.Add(-1)
+		return false
+	}
+	return true
+}
+
 // pick chooses a member for a client's address, none of tried and none that is
 // down. One that is out by passive failures is chosen where no other is left.
-func (p *pool) pick(client string, tried []*target, now time.Time) (best member, ok bool) {
+// full says, where none is chosen, that some are full.
+func (p *pool) pick(client string, tried []*target, now time.Time) (best member, ok, full bool) {
 	if len(p.members) == 0 {
-		return member{}, false
+		return member{}, false, false
 	}
 	start := int((p.tally.next.Add(1) - 1) % uint64(len(p.members)))
 	var bestOut bool
@@ -82,23 +100,29 @@ func (p *pool) pick(client string, tried []*target, now time.Time) (best member,
 		if m.target.down.Load() || slices.Contains(tried, m.target) {
 			continue
 		}
+		if m.full() {
+			full = true
+			continue
+		}
 		out, score := m.isOut(now), p.score(m, client)
 		if !ok || bestOut && !out || bestOut == out && score > bestScore {
 			best, bestOut, bestScore, ok = m, out, score, true
 		}
 	}
-	return best, ok
+	return best, ok, full && !ok
 }
 
 // score is the greater the better; the first of equals in turn is taken.
 func (p *pool) score(m member, client string) int64 {
-	switch p.algorithm {
+	switch p.options.Algorithm {
 	case routing.LeastConn:
 		return -m.target.busy.Load()
 	case routing.IPHash:
 		// Highest random weight: an endpoint that comes or goes moves only
 		// the clients that it takes or leaves.
 		return int64(maphash.String(seed, client+" "+m.target.key) >> 1)
+	case routing.Random:
+		return rand.Int64()
 	}
 	return 0
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,30 +23,36 @@ const retries = 3
 
 var errNoEndpoint = errors.New("no endpoint is up")
 
+// upstreamSettings are what all endpoints of a pool have in common.
+type upstreamSettings struct {
+	connect, response time.Duration
+}
+
+func upstreamSettingsOf(b routing.Base, o routing.Backend) upstreamSettings {
+	return upstreamSettings{
+		connect:  milliseconds(o.ConnectTimeout, milliseconds(b.ConnectTimeout, time.Second)),
+		response: milliseconds(o.ResponseTimeout, milliseconds(b.ServerTimeout, time.Minute)),
+	}
+}
+
 // upstream holds the connections to endpoints.
 type upstream struct {
-	connect, response time.Duration
 	// kept re-uses connections; once does not. A re-used connection may be
 	// closed by the other end while a request is on its way: only what may be
 	// sent twice goes there.
 	kept, once *http.Transport
 }
 
-// upstreamFor is old's upstream where it fits b.
-func upstreamFor(b routing.Base, old *state) *upstream {
-	u := &upstream{connect: milliseconds(b.ConnectTimeout, time.Second), response: milliseconds(b.ServerTimeout, time.Minute)}
-	if old != nil && old.upstream.connect == u.connect && old.upstream.response == u.response {
-		return old.upstream
-	}
-	u.kept = &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: u.connect}).DialContext,
-		ResponseHeaderTimeout:  u.response,
+func newUpstream(s upstreamSettings) *upstream {
+	u := &upstream{kept: &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: s.connect}).DialContext,
+		ResponseHeaderTimeout:  s.response,
 		DisableCompression:     true,
 		MaxIdleConns:           1024,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        2 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-	}
+	}}
 	u.once = u.kept.Clone()
 	u.once.DisableKeepAlives = true
 	return u
@@ -135,14 +142,15 @@ type roundTripper struct{}
 func (roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
 	var tried []*target
-	failure := errNoEndpoint
+	var failure error
+	full := time.NewTimer(x.pool.patience)
+	defer full.Stop()
 	for range retries + 1 {
-		m, ok := x.pool.pick(x.client, tried, time.Now())
-		if !ok {
-			break
+		if err := x.take(r.Context(), tried, full.C); err != nil {
+			return nil, cmp.Or(failure, err)
 		}
-		x.hold(m)
-		response, err := x.state.upstream.transport(r).RoundTrip(addressed(r, m))
+		m := x.chosen
+		response, err := x.pool.upstream.transport(r).RoundTrip(addressed(r, m))
 		if err == nil {
 			return response, nil
 		}
@@ -183,6 +191,7 @@ func (e *Engine) modifyResponse(r *http.Response) error {
 	if _, ok := r.Header["Content-Type"]; !ok {
 		x.header["Content-Type"] = nil // no guessing
 	}
+	limitTunnel(r, x.pool.options)
 	if x.state.base.InfoHeaders {
 		r.Header.Set("X-Proxy-Id", e.options.ProxyID)
 		r.Header.Set("X-Server-Info", "interlock")
@@ -199,6 +208,8 @@ func (e *Engine) explainFailure(w http.ResponseWriter, r *http.Request, err erro
 	switch {
 	case errors.Is(err, context.Canceled):
 		panic(http.ErrAbortHandler) // the client has left
+	case errors.Is(err, errFull):
+		writePage(w, http.StatusServiceUnavailable, "This service has all the requests that it may have.")
 	case errors.Is(err, errNoEndpoint), isConnectFailure(err):
 		writePage(w, http.StatusServiceUnavailable, "No instance of this service can be reached.")
 	case errors.As(err, &timeout) && timeout.Timeout():

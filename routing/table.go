@@ -113,4 +113,13 @@ type Backend struct {
 	// endpoint; 0 is no bound. Further ones wait for Base.ConnectTimeout and are
 	// then answered with 503.
 	MaxConnections int `json:"max_connections,omitempty"`
+	// HealthPath is asked for with GET to check an endpoint, which is in order
+	// when it answers within HealthTimeout (ms; 0 is Base.ConnectTimeout) with a
+	// status of HealthStatus (see Statuses; "" is DefaultHealthStatus). With "" an
+	// endpoint is in order when it accepts a connection. HealthInterval (ms) is
+	// the time between checks, 0 is two seconds.
+	HealthPath     string `json:"health_path,omitempty"`
+	HealthInterval int    `json:"health_interval_ms,omitempty"`
+	HealthTimeout  int    `json:"health_timeout_ms,omitempty"`
+	HealthStatus   string `json:"health_status,omitempty"`
 }

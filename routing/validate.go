@@ -17,6 +17,9 @@ func (t Table) Validate() error {
 		if b.Port < 1 || b.Port > 65535 {
 			return fmt.Errorf("backend %q: port %d is not between 1 and 65535", b.ID, b.Port)
 		}
+		if _, ok := Statuses(b.HealthStatus); b.HealthStatus != "" && !ok {
+			return fmt.Errorf("backend %q: health_status %.80q is not a list of statuses", b.ID, b.HealthStatus)
+		}
 		known[b.ID] = true
 	}
 	seen := make(map[string]bool, len(t.Routes))

@@ -74,7 +74,9 @@ func renderMain(t routing.Table, p plan, m maps) (string, error) {
 	}
 	share := max(1, t.Base.MaxConnections*t.Base.MaxShare/100)
 	for _, s := range p.sections {
-		s.render(&b, p.options(s), share)
+		if err := s.render(&b, p.options(s), share); err != nil {
+			return "", fmt.Errorf("backend %s: %w", s.name, err)
+		}
 	}
 	return b.String(), nil
 }

@@ -65,16 +65,38 @@ func sectionOf(r routing.Route) section {
 // render writes the section. The share counts requests in this section; a
 // refused one closes its connection, or refused clients would fill the slots
 // all the same.
-func (s section) render(b *strings.Builder, o routing.Backend, share int) {
+func (s section) render(b *strings.Builder, o routing.Backend, share int) error {
 	fmt.Fprintf(b, "\nbackend %s\n", s.name)
 	b.WriteString(balance[o.Algorithm])
 	renderTimeouts(b, o)
+	if err := renderHealthCheck(b, o); err != nil {
+		return err
+	}
 	fmt.Fprintf(b, "  http-request return status 503 content-type text/html file @DIR@/pages/busy.html hdr connection close if { be_conn gt %d }\n", share)
 	if s.strip > 0 {
 		fmt.Fprintf(b, "  http-request redirect code 301 location %%[path]/%%[pathq,bytes(%d)] if { path,length eq %d }\n", s.strip, s.strip)
 		fmt.Fprintf(b, "  http-request set-path %%[path,bytes(%d)]\n", s.strip)
 	}
 	fmt.Fprintf(b, "  # endpoints %s\n", s.name)
+	return nil
+}
+
+// renderHealthCheck writes how endpoints are checked where connecting is not
+// enough.
+func renderHealthCheck(b *strings.Builder, o routing.Backend) error {
+	if o.HealthPath == "" {
+		return nil
+	}
+	uri, err := word(o.HealthPath)
+	if err != nil {
+		return fmt.Errorf("health path: %w", err)
+	}
+	if o.HealthTimeout > 0 {
+		fmt.Fprintf(b, "  timeout check %dms\n", o.HealthTimeout)
+	}
+	b.WriteString("  option httpchk\n  http-check send meth GET uri " + uri + " ver HTTP/1.1 hdr host localhost hdr user-agent interlock\n")
+	b.WriteString("  http-check expect status " + cmp.Or(o.HealthStatus, routing.DefaultHealthStatus) + "\n")
+	return nil
 }
 
 // renderTimeouts writes those that differ from the defaults'.
@@ -140,7 +162,11 @@ const poolLow = "4"
 // provoke a 500 must not be able to take an endpoint out. The endpoint is tried
 // again after FailTimeout.
 func serverOptions(b routing.Backend) string {
-	options := "check inter 2s fall 2 rise 1 pool-low-conn " + poolLow
+	inter := "2s"
+	if b.HealthInterval > 0 {
+		inter = fmt.Sprintf("%dms", b.HealthInterval)
+	}
+	options := "check inter " + inter + " fall 2 rise 1 pool-low-conn " + poolLow
 	if b.MaxFails > 0 {
 		options += fmt.Sprintf(" observe layer4 error-limit %d on-error mark-down", b.MaxFails)
 	}

@@ -129,6 +129,25 @@ func validateBackend(b routing.Backend) error {
 	case b.MaxConnections < 0 || b.MaxConnections > 1_000_000:
 		return fmt.Errorf("max_connections %d", b.MaxConnections)
 	}
+	return validateHealth(b)
+}
+
+// maxHealthPath keeps the line of a check below HAProxy's bound of 2 kB even
+// where each byte must be quoted.
+const maxHealthPath = 1024
+
+func validateHealth(b routing.Backend) error {
+	p := b.HealthPath
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	switch {
+	case p != "" && (p[0] != '/' || len(p)+3*strings.Count(p, "'") > maxHealthPath || strings.ContainsFunc(p, odd) || strings.Contains(p, "#")):
+		return fmt.Errorf("health_path %.80q is not a path of at most %d bytes", p, maxHealthPath)
+	case !isTimeout(b.HealthInterval) || !isTimeout(b.HealthTimeout):
+		return fmt.Errorf("health_interval_ms %d or health_timeout_ms %d", b.HealthInterval, b.HealthTimeout)
+	}
+	if _, ok := routing.Statuses(b.HealthStatus); b.HealthStatus != "" && !ok {
+		return fmt.Errorf("health_status %.80q is not a list of statuses", b.HealthStatus)
+	}
 	return nil
 }
 

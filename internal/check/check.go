@@ -47,6 +47,10 @@ type Route struct {
 	ResponseTimeout string `json:"timeout_response,omitempty"`
 	IdleTimeout     string `json:"timeout_idle,omitempty"`
 	MaxConnections  int    `json:"max_connections,omitempty"`
+	HealthPath      string `json:"health_path,omitempty"`
+	HealthInterval  string `json:"health_interval,omitempty"`
+	HealthTimeout   string `json:"health_timeout,omitempty"`
+	HealthStatus    string `json:"health_status,omitempty"`
 }
 
 // Run checks a project as if all of it were deployed, in the order of its
@@ -226,6 +230,7 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	out.FailTimeout = duration(b.FailTimeout)
 	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
 	out.MaxConnections = b.MaxConnections
+	out.HealthPath, out.HealthInterval, out.HealthTimeout, out.HealthStatus = b.HealthPath, duration(b.HealthInterval), duration(b.HealthTimeout), b.HealthStatus
 	return out
 }
 

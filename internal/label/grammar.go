@@ -95,6 +95,20 @@ var rows = []row{
 	{name: "max_connections", value: "1–100000", otherwise: "no bound but the service's share of the proxy", empty: emptyDefault, parse: parseMaxConnections,
 		example: "100",
 		doc:     "How many requests a proxy has under way at one task. Further ones wait for a task as long as the cluster's connect timeout and are then answered with 503. Each proxy of the cluster counts for itself."},
+	{name: "health_path", value: "path, with or without a query", otherwise: "tasks are checked by connecting", parse: parseHealthPath,
+		example: "/healthz",
+		doc:     "Checks each task with `GET` of this path, `Host: localhost`. Two failures in a row take a task out, one success takes it back. A new task counts as in order until its checks fail."},
+	{name: "health_interval", value: "duration, 500ms–10m", otherwise: "`2s`", empty: emptyDefault,
+		parse:   duration(500*time.Millisecond, 10*time.Minute, func(s *Spec, d time.Duration) { s.HealthInterval = d }),
+		example: "5s",
+		doc:     "The time between two checks of a task, with or without `health_path`. Each proxy checks for itself."},
+	{name: "health_timeout", value: "duration, 100ms–1m", otherwise: "the cluster's connect timeout", empty: emptyDefault,
+		parse:   duration(100*time.Millisecond, time.Minute, func(s *Spec, d time.Duration) { s.HealthTimeout = d }),
+		example: "2s",
+		doc:     "How long a task may take to answer `health_path`."},
+	{name: "health_status", value: "status codes and ranges of them, separated by commas", otherwise: "`" + routing.DefaultHealthStatus + "`", empty: emptyDefault, parse: parseHealthStatus,
+		example: "200-299,401",
+		doc:     "The answers to `health_path` that mean that the task is in order."},
 
 	later("ssl_cert", "name of a secret", "app.crt", "Serves the hosts over TLS with this certificate; plain HTTP stays on."),
 	later("ssl_key", "name of a secret", "app.key", "The key of `ssl_cert`."),
@@ -109,10 +123,6 @@ var rows = []row{
 	later("redirect_code", "301, 302, 303, 307 or 308", "308", "The status of `redirects`."),
 	later("weight", "1–256", "10", "This service's part of a pool's requests."),
 	later("pool", "name", "canary", "Pools services of several stacks where both agree."),
-	later("health_path", "path", "/health", "Checks tasks by HTTP instead of by connecting."),
-	later("health_interval", "duration", "5s", "How often."),
-	later("health_timeout", "duration", "2s", "How long to wait."),
-	later("health_status", "status codes", "200-299", "What counts as healthy."),
 	later("backend_protocol", "`http1` or `h2`", "h2", "What the tasks speak."),
 	refused("allow", "client CIDRs", "10.0.0.0/8", "Only these clients are served."),
 	later("certificate", "boolean", "true", "On a secret: it may be used by other services of its collection."),
@@ -148,7 +158,7 @@ func (r *row) whenEmpty() routing.Problem {
 			"remove it, or write a value such as "+r.example)
 	}
 	code := problems.LabelPort
-	if r.name == "context_root" {
+	if r.name == "context_root" || r.name == "health_path" {
 		code = problems.LabelPath
 	}
 	return problems.New(code, r.name+" is empty, perhaps because of a variable that is not set", "write a value such as "+r.example)

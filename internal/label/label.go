@@ -68,6 +68,10 @@ type Spec struct {
 	ConnectTimeout, ResponseTimeout, IdleTimeout time.Duration
 	// MaxConnections to one task; 0 where not given.
 	MaxConnections int
+	// HealthPath is a path with or without a query, "" where not given;
+	// HealthStatus is in the form of routing.Statuses.
+	HealthPath, HealthStatus      string
+	HealthInterval, HealthTimeout time.Duration
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -210,6 +214,7 @@ func combine(labels map[string]string, s *Spec, before []routing.Problem) []rout
 			s.Algorithm = routing.IPHash
 		}
 	}
+	found = append(found, healthLimits(labels, s)...)
 	if s.Mode == routing.ModeVIP {
 		found = append(found, vipLimits(labels, s)...)
 	}
@@ -237,12 +242,14 @@ func speaksOf(found []routing.Problem, name string) bool {
 // where Swarm chooses the task.
 func vipLimits(labels map[string]string, s *Spec) []routing.Problem {
 	var found []routing.Problem
-	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections"} {
+	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections",
+		"health_path", "health_interval", "health_timeout", "health_status"} {
 		if _, set := labels[Prefix+name]; set {
 			found = append(found, withoutEffect(name, "backend_mode vip leaves the choice of a task to Swarm"))
 		}
 	}
 	s.Algorithm, s.MaxFails, s.MaxConnections = routing.RoundRobin, 0, 0
+	s.HealthPath, s.HealthStatus, s.HealthInterval, s.HealthTimeout = "", "", 0, 0
 	return found
 }
 

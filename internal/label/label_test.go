@@ -77,6 +77,9 @@ func options(s label.Spec) string {
 		{"response", s.ResponseTimeout, s.ResponseTimeout != 0},
 		{"idle", s.IdleTimeout, s.IdleTimeout != 0},
 		{"connections", s.MaxConnections, s.MaxConnections != 0},
+		{"health", fmt.Sprintf("%s[%s]", s.HealthPath, s.HealthStatus), s.HealthPath+s.HealthStatus != ""},
+		{"every", s.HealthInterval, s.HealthInterval != 0},
+		{"within", s.HealthTimeout, s.HealthTimeout != 0},
 	} {
 		if o.set {
 			fmt.Fprintf(&out, " %s=%v", o.name, o.value)

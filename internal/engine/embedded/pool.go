@@ -35,10 +35,14 @@ type member struct {
 type target struct {
 	key, address string
 	busy         atomic.Int64
-	// down is the verdict of the TCP checks.
+	// down is the verdict of the checks.
 	down atomic.Bool
-	// misses are checks failed in a row; only the checker touches it.
-	misses int
+	// due is when the next check may begin; only the checker touches it.
+	due time.Time
+	// checking is set while a check is under way, which alone touches misses:
+	// checks failed in a row.
+	checking atomic.Bool
+	misses   int
 
 	mu    sync.Mutex
 	fails int       // since first

@@ -120,8 +120,8 @@ func TestStateKeepsMemory(t *testing.T) {
 	table.Backends[0].Algorithm = routing.LeastConn
 	eps["be_a"] = eps["be_a"][:1]
 	after := newState(table, "2", eps, &m)
-	if len(before.targets) != 2 || len(after.targets) != 1 || len(m.targets) != 1 {
-		t.Fatalf("targets: %d, then %d, remembered %d", len(before.targets), len(after.targets), len(m.targets))
+	if len(before.checks) != 2 || len(after.checks) != 1 || len(m.targets) != 1 {
+		t.Fatalf("targets: %d, then %d, remembered %d", len(before.checks), len(after.checks), len(m.targets))
 	}
 	old, next := before.pools[before.route()], after.pools[after.route()]
 	if old.members[0].target != next.members[0].target || old.tally != next.tally {

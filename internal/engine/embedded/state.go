@@ -19,7 +19,7 @@ type state struct {
 	base     routing.Base
 	resolver *routing.Resolver
 	pools    map[*routing.Route]*pool
-	targets  []*target
+	checks   []check
 }
 
 // memory is what outlives a state, by name. Only newState reads or writes it.
@@ -70,9 +70,7 @@ func newState(t routing.Table, revision string, eps routing.Endpoints, m *memory
 		}
 		s.pools[route] = pools[name]
 	}
-	for _, target := range next.targets {
-		s.targets = append(s.targets, target)
-	}
+	s.checks = checksOf(t, eps, next.targets)
 	for settings, u := range m.upstreams {
 		if next.upstreams[settings] == nil {
 			u.retire()

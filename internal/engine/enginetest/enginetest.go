@@ -58,6 +58,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"IdleTimeout", testIdleTimeout},
 		{"MaxConnections", testMaxConnections},
 		{"MaxConnectionsQueue", testMaxConnectionsQueue},
+		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},
 		{"BusyPort", testBusyPort},

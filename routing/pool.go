@@ -13,6 +13,7 @@ var poolOptions = []poolOption{
 	{"timeout_connect", func(a, b Backend) bool { return a.ConnectTimeout == b.ConnectTimeout }, func(b *Backend) { b.ConnectTimeout = 0 }},
 	{"timeout_response", func(a, b Backend) bool { return a.ResponseTimeout == b.ResponseTimeout }, func(b *Backend) { b.ResponseTimeout = 0 }},
 	{"timeout_idle", func(a, b Backend) bool { return a.IdleTimeout == b.IdleTimeout }, func(b *Backend) { b.IdleTimeout = 0 }},
+	{"sticky_session_cookie", func(a, b Backend) bool { return a.StickyCookie == b.StickyCookie }, func(b *Backend) { b.StickyCookie = "" }},
 	{"health_path", func(a, b Backend) bool { return a.HealthPath == b.HealthPath }, func(b *Backend) { b.HealthPath = "" }},
 	{"health_timeout", func(a, b Backend) bool { return a.HealthTimeout == b.HealthTimeout }, func(b *Backend) { b.HealthTimeout = 0 }},
 	// A status that is in order for one is not for the other: only connect.

@@ -122,4 +122,9 @@ type Backend struct {
 	HealthInterval int    `json:"health_interval_ms,omitempty"`
 	HealthTimeout  int    `json:"health_timeout_ms,omitempty"`
 	HealthStatus   string `json:"health_status,omitempty"`
+	// StickyCookie names the cookie that keeps a client at one endpoint, "" for
+	// none. The proxies put 16 hex digits and "~" before the value that the
+	// application sets, take them off on the way back, and set the cookie with
+	// an empty value where the application does not.
+	StickyCookie string `json:"sticky_cookie,omitempty"`
 }

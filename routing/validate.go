@@ -20,6 +20,9 @@ func (t Table) Validate() error {
 		if _, ok := Statuses(b.HealthStatus); b.HealthStatus != "" && !ok {
 			return fmt.Errorf("backend %q: health_status %.80q is not a list of statuses", b.ID, b.HealthStatus)
 		}
+		if b.StickyCookie != "" && !IsCookieName(b.StickyCookie) {
+			return fmt.Errorf("backend %q: %.80q is not a cookie's name", b.ID, b.StickyCookie)
+		}
 		known[b.ID] = true
 	}
 	seen := make(map[string]bool, len(t.Routes))
@@ -65,6 +68,21 @@ func isID(id string) bool {
 	}
 	for i := range len(id) {
 		if c := id[i]; !isAlphanumeric(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// IsCookieName says whether a cookie by which clients are kept at an endpoint
+// can be named so: letters, digits and "_", ".", "-", at most 64. That is less
+// than RFC 6265 allows, and safe in every engine's configuration.
+func IsCookieName(name string) bool {
+	if name == "" || len(name) > 64 {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; !isAlphanumeric(c) && c != '_' && c != '-' && c != '.' {
 			return false
 		}
 	}

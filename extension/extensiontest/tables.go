@@ -33,6 +33,7 @@ func Features(cluster string) routing.Table {
 	web, api, old := backend("shop_web", "", 8080), backend("shop_api", "v1", 9000), backend("legacy.app", "", 80)
 	api.Algorithm, api.MaxFails, api.FailTimeout = routing.LeastConn, 3, 10_000
 	api.ConnectTimeout, api.ResponseTimeout, api.IdleTimeout, api.MaxConnections = 2000, 120_000, 600_000, 50
+	api.StickyCookie = "connect.sid"
 	api.HealthPath, api.HealthInterval, api.HealthTimeout, api.HealthStatus = "/healthz?full=1", 5000, 1000, "200-299,401"
 	old.Algorithm, old.Mode = routing.IPHash, routing.ModeVIP
 	add(&t, routing.DefaultHost, "/", old)

@@ -255,6 +255,7 @@ func TestServersAtRunTime(t *testing.T) {
 	table.Backends[1].Algorithm, table.Backends[1].MaxFails = routing.LeastConn, 1
 	table.Backends[2].Algorithm, table.Backends[2].MaxConnections, table.Backends[2].HealthInterval = routing.Random, 10, 700
 	table.Backends[2].HealthPath, table.Backends[2].HealthTimeout = "/healthz", 300
+	table.Backends[2].StickyCookie = "sid"
 	b, err := Render(table)
 	if err != nil {
 		t.Fatal(err)

@@ -69,6 +69,7 @@ func (s section) render(b *strings.Builder, o routing.Backend, share int) error 
 	fmt.Fprintf(b, "\nbackend %s\n", s.name)
 	b.WriteString(balance[o.Algorithm])
 	renderTimeouts(b, o)
+	renderSticky(b, o)
 	if err := renderHealthCheck(b, o); err != nil {
 		return err
 	}
@@ -79,6 +80,31 @@ func (s section) render(b *strings.Builder, o routing.Backend, share int) error 
 	}
 	fmt.Fprintf(b, "  # endpoints %s\n", s.name)
 	return nil
+}
+
+// renderSticky keeps clients at an endpoint by marking a cookie's value. The
+// mark is a hash of the endpoint's address under a key that only proxies know,
+// so it is the same at each of them and tells nothing. Where neither the client
+// nor the application has the cookie, or where the client's is ours alone and
+// its endpoint is gone, an empty one is set, which HAProxy marks like any other.
+// The third letter of %tsc says what became of the client's: I and D are a mark
+// of no endpoint, and of one that is down.
+func renderSticky(b *strings.Builder, o routing.Backend) {
+	if o.StickyCookie == "" {
+		return
+	}
+	key := sha256.Sum256([]byte("sticky\x00" + o.ServiceID))
+	fmt.Fprintf(b, `  cookie %[1]s prefix dynamic
+  dynamic-cookie-key %[2]x
+  acl il_theirs res.cook(%[1]s) -m found
+  acl il_new var(txn.lost) -m found
+  http-request set-var(txn.stick) req.cook(%[1]s)
+  http-response set-var-fmt(txn.tsc) %%tsc
+  http-response set-var(txn.lost) bool(true) if !{ var(txn.stick) -m found }
+  http-response set-var(txn.lost) bool(true) if { var(txn.stick) -m end ~ } { var(txn.tsc) -m reg ^..[ID] }
+  http-response add-header cache-control private if il_new !il_theirs
+  http-response add-header set-cookie '%[1]s=; Path=/; HttpOnly' if il_new !il_theirs
+`, o.StickyCookie, key[:16])
 }
 
 // renderHealthCheck writes how endpoints are checked where connecting is not

@@ -129,6 +129,9 @@ func validateBackend(b routing.Backend) error {
 	case b.MaxConnections < 0 || b.MaxConnections > 1_000_000:
 		return fmt.Errorf("max_connections %d", b.MaxConnections)
 	}
+	if b.StickyCookie != "" && !routing.IsCookieName(b.StickyCookie) {
+		return fmt.Errorf("sticky_cookie %.80q is not a cookie's name", b.StickyCookie)
+	}
 	return validateHealth(b)
 }
 

@@ -37,6 +37,7 @@ func TestRefuses(t *testing.T) {
 		"health path with a blank":  func(t *routing.Table) { t.Backends[0].HealthPath = "/a b" },
 		"health path of quotes":     func(t *routing.Table) { t.Backends[0].HealthPath = "/" + strings.Repeat("'", 300) },
 		"health status":             func(t *routing.Table) { t.Backends[0].HealthStatus = "200 server" },
+		"cookie with an option":     func(t *routing.Table) { t.Backends[0].StickyCookie = "sid insert" },
 		"negative fails":            func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
 		"long path":                 func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
 		"a member twice":            func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },

@@ -51,6 +51,7 @@ type Route struct {
 	HealthInterval  string `json:"health_interval,omitempty"`
 	HealthTimeout   string `json:"health_timeout,omitempty"`
 	HealthStatus    string `json:"health_status,omitempty"`
+	StickyCookie    string `json:"sticky_session_cookie,omitempty"`
 }
 
 // Run checks a project as if all of it were deployed, in the order of its
@@ -229,7 +230,7 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	}
 	out.FailTimeout = duration(b.FailTimeout)
 	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
-	out.MaxConnections = b.MaxConnections
+	out.MaxConnections, out.StickyCookie = b.MaxConnections, b.StickyCookie
 	out.HealthPath, out.HealthInterval, out.HealthTimeout, out.HealthStatus = b.HealthPath, duration(b.HealthInterval), duration(b.HealthTimeout), b.HealthStatus
 	return out
 }

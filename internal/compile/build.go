@@ -59,6 +59,7 @@ func (s *service) backend() routing.Backend {
 	}
 	b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout = milliseconds(d.spec.ConnectTimeout), milliseconds(d.spec.ResponseTimeout), milliseconds(d.spec.IdleTimeout)
 	b.MaxConnections = d.spec.MaxConnections
+	b.StickyCookie = d.spec.StickyCookie
 	b.HealthPath, b.HealthStatus = d.spec.HealthPath, d.spec.HealthStatus
 	b.HealthInterval, b.HealthTimeout = milliseconds(d.spec.HealthInterval), milliseconds(d.spec.HealthTimeout)
 	return b

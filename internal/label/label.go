@@ -72,6 +72,8 @@ type Spec struct {
 	// HealthStatus is in the form of routing.Statuses.
 	HealthPath, HealthStatus      string
 	HealthInterval, HealthTimeout time.Duration
+	// StickyCookie is the name of a cookie; "" where not given.
+	StickyCookie string
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -242,13 +244,14 @@ func speaksOf(found []routing.Problem, name string) bool {
 // where Swarm chooses the task.
 func vipLimits(labels map[string]string, s *Spec) []routing.Problem {
 	var found []routing.Problem
-	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections",
+	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections", "sticky_session_cookie",
 		"health_path", "health_interval", "health_timeout", "health_status"} {
 		if _, set := labels[Prefix+name]; set {
 			found = append(found, withoutEffect(name, "backend_mode vip leaves the choice of a task to Swarm"))
 		}
 	}
 	s.Algorithm, s.MaxFails, s.MaxConnections = routing.RoundRobin, 0, 0
+	s.StickyCookie = ""
 	s.HealthPath, s.HealthStatus, s.HealthInterval, s.HealthTimeout = "", "", 0, 0
 	return found
 }

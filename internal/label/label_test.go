@@ -78,6 +78,7 @@ func options(s label.Spec) string {
 		{"idle", s.IdleTimeout, s.IdleTimeout != 0},
 		{"connections", s.MaxConnections, s.MaxConnections != 0},
 		{"health", fmt.Sprintf("%s[%s]", s.HealthPath, s.HealthStatus), s.HealthPath+s.HealthStatus != ""},
+		{"sticky", s.StickyCookie, s.StickyCookie != ""},
 		{"every", s.HealthInterval, s.HealthInterval != 0},
 		{"within", s.HealthTimeout, s.HealthTimeout != 0},
 	} {

@@ -112,6 +112,20 @@ var (
 	parseFailTimeout    = duration(minFailTimeout, maxFailTimeout, func(s *Spec, d time.Duration) { s.FailTimeout = d })
 )
 
+func parseCookie(value string, s *Spec) []routing.Problem {
+	v := trim(value)
+	switch {
+	case placeholder("sticky_session_cookie", v):
+		return placeholderProblem(value)
+	case !routing.IsCookieName(v):
+		return one(problems.LabelName, quote(value)+" can't be the name of a cookie here", "use at most 64 letters, digits and _ . -, for example session")
+	case strings.HasPrefix(v, "__Host-") || strings.HasPrefix(v, "__Secure-"):
+		return one(problems.LabelName, quote(value)+" is a name that browsers take over TLS only", "use a name without __Host- and __Secure-")
+	}
+	s.StickyCookie = v
+	return nil
+}
+
 // number makes the parse function of a whole number within bounds.
 func number(least, most int, set func(*Spec, int)) func(string, *Spec) []routing.Problem {
 	return func(value string, s *Spec) []routing.Problem {

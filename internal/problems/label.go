@@ -93,7 +93,7 @@ func labelEntries() []Entry {
 			"Remove it; docs/labels.md lists all labels."},
 		{LabelUnsupported, routing.Warning,
 			"This version knows the label but does not serve it yet. The service is routed as if the label were absent.",
-			"com.docker.lb.sticky_session_cookie: session",
+			"com.docker.lb.weight: \"10\"",
 			"Nothing; or remove the label until it is served."},
 		{LabelUnsupportedUnsafe, routing.Error,
 			"The label asks for a protection (TLS, an allow list) that this version does not serve yet, and routing the service without it would be against its author's wish. The labels are not accepted.",

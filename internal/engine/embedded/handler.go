@@ -24,7 +24,8 @@ type exchange struct {
 	host    string // as sent
 	id      string
 	header  http.Header // of the answer
-	chosen  member      // the endpoint that is being tried or answered
+	sticky  sticky
+	chosen  member // the endpoint that is being tried or answered
 	started time.Time
 }
 

@@ -29,6 +29,7 @@ type member struct {
 	maxFails    int
 	failTimeout time.Duration
 	most        int64 // requests under way; 0 for no bound
+	mark        string
 }
 
 // target is one endpoint of one backend.
@@ -90,11 +91,17 @@ func (m member) enter() bool {
 }
 
 // pick chooses a member for a client's address, none of tried and none that is
-// down. One that is out by passive failures is chosen where no other is left.
+// down. The one with the mark comes before all others: a client that is kept
+// there waits for it. One that is out by passive failures is chosen where no other is left.
 // full says, where none is chosen, that some are full.
-func (p *pool) pick(client string, tried []*target, now time.Time) (best member, ok, full bool) {
+func (p *pool) pick(client, mark string, tried []*target, now time.Time) (best member, ok, full bool) {
 	if len(p.members) == 0 {
 		return member{}, false, false
+	}
+	for _, m := range p.members {
+		if mark != "" && m.mark == mark && !m.target.down.Load() && !slices.Contains(tried, m.target) && !m.isOut(now) {
+			return m, !m.full(), m.full()
+		}
 	}
 	start := int((p.tally.next.Add(1) - 1) % uint64(len(p.members)))
 	var bestOut bool

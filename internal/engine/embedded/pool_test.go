@@ -19,7 +19,7 @@ func poolOf(algorithm string, n int) *pool {
 // picks returns the keys of n picks for a client.
 func picks(p *pool, client string, n int) (keys []string) {
 	for range n {
-		m, ok, _ := p.pick(client, nil, time.Time{})
+		m, ok, _ := p.pick(client, "", nil, time.Time{})
 		if !ok {
 			return append(keys, "none")
 		}
@@ -85,11 +85,11 @@ func TestPassiveFailures(t *testing.T) {
 		t.Fatal("two failures did not take the endpoint out")
 	}
 	for range 4 {
-		if m, _, _ := p.pick("", nil, now); m.target != p.members[1].target {
+		if m, _, _ := p.pick("", "", nil, now); m.target != p.members[1].target {
 			t.Errorf("picked %s, which is out", m.target.key)
 		}
 	}
-	if m, ok, _ := p.pick("", []*target{p.members[1].target}, now); !ok || m.target != bad.target {
+	if m, ok, _ := p.pick("", "", []*target{p.members[1].target}, now); !ok || m.target != bad.target {
 		t.Error("an endpoint that is out must serve where no other is left")
 	}
 	if bad.isOut(now.Add(10 * time.Second)) {

@@ -89,6 +89,9 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL = outURL(x.answer)
 	p.Out.Host = x.host
 	h := p.Out.Header
+	if name := x.pool.options.StickyCookie; name != "" {
+		x.sticky = unmark(h, name)
+	}
 	for name := range h {
 		if !isPlainName(name) || strings.HasPrefix(name, "X-Forwarded-") {
 			delete(h, name)
@@ -192,6 +195,9 @@ func (e *Engine) modifyResponse(r *http.Response) error {
 		x.header["Content-Type"] = nil // no guessing
 	}
 	limitTunnel(r, x.pool.options)
+	if name := x.pool.options.StickyCookie; name != "" {
+		mark(r.Header, name, x.chosen.mark, x.sticky)
+	}
 	if x.state.base.InfoHeaders {
 		r.Header.Set("X-Proxy-Id", e.options.ProxyID)
 		r.Header.Set("X-Server-Info", "interlock")

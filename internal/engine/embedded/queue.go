@@ -40,7 +40,7 @@ func (x *exchange) take(ctx context.Context, tried []*target, deadline <-chan ti
 	x.release()
 	for {
 		freed := x.pool.freed.listen()
-		m, ok, full := x.pool.pick(x.client, tried, time.Now())
+		m, ok, full := x.pool.pick(x.client, x.sticky.mark, tried, time.Now())
 		switch {
 		case ok && m.enter():
 			x.chosen = m

@@ -112,6 +112,7 @@ func newPool(backends []routing.Backend, eps routing.Endpoints, targetOf func(ke
 				maxFails:    b.MaxFails,
 				failTimeout: milliseconds(b.FailTimeout, 10*time.Second),
 				most:        int64(b.MaxConnections),
+				mark:        markOf(p.options.ServiceID, address),
 			})
 		}
 	}

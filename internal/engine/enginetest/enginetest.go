@@ -58,6 +58,8 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"IdleTimeout", testIdleTimeout},
 		{"MaxConnections", testMaxConnections},
 		{"MaxConnectionsQueue", testMaxConnectionsQueue},
+		{"Sticky", testSticky},
+		{"StickyOwnCookie", testStickyOwnCookie},
 		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},
@@ -66,7 +68,11 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"ApplyUnderLoad", testApplyUnderLoad},
 		{"EndpointsLeaveUnderLoad", testEndpointsLeaveUnderLoad},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, newBench(t, make(t))) })
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, make(t))
+			b.another = make
+			c.test(t, b)
+		})
 	}
 }
 
@@ -76,6 +82,7 @@ type bench struct {
 	table     routing.Table
 	endpoints routing.Endpoints
 	revision  int
+	another   func(*testing.T) Harness
 }
 
 // patience is how long anything may take here.

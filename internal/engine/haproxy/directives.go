@@ -47,7 +47,7 @@ var directives = map[string][]string{
 	"backend": {
 		"balance", "mode", "hash-type", "hash-balance-factor", "http-reuse", "http-check", "log", "log-tag", "no",
 		"option", "acl", "retries", "retry-on", "timeout", "fullconn", "max-keep-alive-queue", "http-request", "http-response",
-		"http-after-response", "http-error", "errorloc", "errorloc302", "errorloc303", "compression", "cookie", "stick", "stick-table",
+		"http-after-response", "http-error", "errorloc", "errorloc302", "errorloc303", "compression", "cookie", "dynamic-cookie-key", "stick", "stick-table",
 		"description",
 	},
 }

@@ -127,4 +127,8 @@ type Backend struct {
 	// application sets, take them off on the way back, and set the cookie with
 	// an empty value where the application does not.
 	StickyCookie string `json:"sticky_cookie,omitempty"`
+	// Allow are the networks whose clients are served, as CIDRs in canonical
+	// form; others get 403. Empty allows all. Backends that differ in it are in no
+	// pool together.
+	Allow []string `json:"allow,omitempty"`
 }

@@ -2,6 +2,8 @@ package routing
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -10,6 +12,7 @@ import (
 // compiling yields is always valid; a renderer asks because it trusts nothing.
 func (t Table) Validate() error {
 	known := make(map[string]bool, len(t.Backends))
+	allow := make(map[string][]string, len(t.Backends))
 	for _, b := range t.Backends {
 		if !isID(b.ID) || known[b.ID] {
 			return fmt.Errorf("backend %q: its id is malformed or given twice", b.ID)
@@ -23,12 +26,20 @@ func (t Table) Validate() error {
 		if b.StickyCookie != "" && !IsCookieName(b.StickyCookie) {
 			return fmt.Errorf("backend %q: %.80q is not a cookie's name", b.ID, b.StickyCookie)
 		}
-		known[b.ID] = true
+		if err := ValidateAllow(b.Allow); err != nil {
+			return fmt.Errorf("backend %q: %w", b.ID, err)
+		}
+		known[b.ID], allow[b.ID] = true, b.Allow
 	}
 	seen := make(map[string]bool, len(t.Routes))
 	for _, r := range t.Routes {
 		if err := r.validate(known); err != nil {
 			return fmt.Errorf("route %q %q: %w", r.Host, r.Path, err)
+		}
+		for _, id := range r.Backends[1:] {
+			if !slices.Equal(allow[id], allow[r.Backends[0]]) {
+				return fmt.Errorf("route %q %q: its backends allow different clients", r.Host, r.Path)
+			}
 		}
 		key := r.Host + r.Path
 		if seen[key] {
@@ -87,4 +98,16 @@ func IsCookieName(name string) bool {
 		}
 	}
 	return true
+}
+
+// ValidateAllow says what in a list of Backend.Allow is not a CIDR in canonical
+// form. Nothing may pass for a list that allows more than it says.
+func ValidateAllow(list []string) error {
+	for _, cidr := range list {
+		p, err := netip.ParsePrefix(cidr)
+		if err != nil || p.String() != cidr || p != p.Masked() || p.Addr().Is4In6() {
+			return fmt.Errorf("allow %.80q is not a CIDR in canonical form", cidr)
+		}
+	}
+	return nil
 }

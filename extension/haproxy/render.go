@@ -50,6 +50,7 @@ func Render(t routing.Table) (bundle.Bundle, error) {
 	if t.Base.ProxyProtocol {
 		files = append(files, bundle.File{Path: "lists/trusted.lst", Data: strings.Join(t.Base.TrustedProxies, "\n") + "\n"})
 	}
+	files = append(files, allowFiles(p)...)
 	return bundle.Bundle{
 		Cluster:  t.Cluster,
 		Engine:   bundle.HAProxy,

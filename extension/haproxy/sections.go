@@ -67,6 +67,9 @@ func sectionOf(r routing.Route) section {
 // all the same.
 func (s section) render(b *strings.Builder, o routing.Backend, share int) error {
 	fmt.Fprintf(b, "\nbackend %s\n", s.name)
+	if len(o.Allow) > 0 {
+		fmt.Fprintf(b, "  http-request deny deny_status 403 if !{ src -f @DIR@/%s }\n", allowFile(o.ID))
+	}
 	b.WriteString(balance[o.Algorithm])
 	renderTimeouts(b, o)
 	renderSticky(b, o)
@@ -123,6 +126,23 @@ func renderHealthCheck(b *strings.Builder, o routing.Backend) error {
 	b.WriteString("  option httpchk\n  http-check send meth GET uri " + uri + " ver HTTP/1.1 hdr host localhost hdr user-agent interlock\n")
 	b.WriteString("  http-check expect status " + cmp.Or(o.HealthStatus, routing.DefaultHealthStatus) + "\n")
 	return nil
+}
+
+// allowFile lists the networks whose clients a backend serves.
+func allowFile(id string) string { return "lists/allow_" + id + ".lst" }
+
+// allowFiles are those of the first members of all sections: members of a pool
+// don't differ in it.
+func allowFiles(p plan) (files []bundle.File) {
+	seen := map[string]bool{}
+	for _, s := range p.sections {
+		b := p.backends[s.members[0]]
+		if len(b.Allow) > 0 && !seen[b.ID] {
+			seen[b.ID] = true
+			files = append(files, bundle.File{Path: allowFile(b.ID), Data: strings.Join(b.Allow, "\n") + "\n"})
+		}
+	}
+	return files
 }
 
 // renderTimeouts writes those that differ from the defaults'.

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"interlock/routing"
@@ -38,15 +39,15 @@ func validate(t routing.Table) error {
 	if err := validateBase(t.Base); err != nil {
 		return fmt.Errorf("base: %w", err)
 	}
-	known := make(map[string]bool, len(t.Backends))
-	for _, b := range t.Backends {
+	known := make(map[string]*routing.Backend, len(t.Backends))
+	for i, b := range t.Backends {
 		if err := validateBackend(b); err != nil {
 			return fmt.Errorf("backend %.40q: %w", b.ID, err)
 		}
-		if known[b.ID] {
+		if known[b.ID] != nil {
 			return fmt.Errorf("backend %q is there twice", b.ID)
 		}
-		known[b.ID] = true
+		known[b.ID] = &t.Backends[i]
 	}
 	return validateRoutes(t.Routes, known)
 }
@@ -132,6 +133,9 @@ func validateBackend(b routing.Backend) error {
 	if b.StickyCookie != "" && !routing.IsCookieName(b.StickyCookie) {
 		return fmt.Errorf("sticky_cookie %.80q is not a cookie's name", b.StickyCookie)
 	}
+	if err := routing.ValidateAllow(b.Allow); err != nil {
+		return err
+	}
 	return validateHealth(b)
 }
 
@@ -154,7 +158,7 @@ func validateHealth(b routing.Backend) error {
 	return nil
 }
 
-func validateRoutes(routes []routing.Route, known map[string]bool) error {
+func validateRoutes(routes []routing.Route, known map[string]*routing.Backend) error {
 	seen := make(map[string]bool, len(routes))
 	for _, r := range routes {
 		key, err := mapKey(r.Host, r.Path)
@@ -172,14 +176,17 @@ func validateRoutes(routes []routing.Route, known map[string]bool) error {
 	return nil
 }
 
-func validateMembers(ids []string, known map[string]bool) error {
+func validateMembers(ids []string, known map[string]*routing.Backend) error {
 	if len(ids) == 0 {
 		return fmt.Errorf("no backend")
 	}
 	twice := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if !known[id] || twice[id] {
+		if known[id] == nil || twice[id] {
 			return fmt.Errorf("backend %.40q is unknown or named twice", id)
+		}
+		if !slices.Equal(known[id].Allow, known[ids[0]].Allow) {
+			return fmt.Errorf("backends %.40q and %.40q allow different clients", ids[0], id)
 		}
 		twice[id] = true
 	}

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,9 +39,17 @@ func TestRefuses(t *testing.T) {
 		"health path of quotes":     func(t *routing.Table) { t.Backends[0].HealthPath = "/" + strings.Repeat("'", 300) },
 		"health status":             func(t *routing.Table) { t.Backends[0].HealthStatus = "200 server" },
 		"cookie with an option":     func(t *routing.Table) { t.Backends[0].StickyCookie = "sid insert" },
-		"negative fails":            func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
-		"long path":                 func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
-		"a member twice":            func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },
+		"allow with an option":      func(t *routing.Table) { t.Backends[0].Allow = []string{"-f /etc/passwd"} },
+		"allow not canonical":       func(t *routing.Table) { t.Backends[0].Allow = []string{"10.0.0.1/8"} },
+		"pool of two allows": func(t *routing.Table) {
+			b := len(t.Backends)
+			for i := range b {
+				t.Backends[i].Allow = []string{fmt.Sprintf("10.0.0.%d/32", i)}
+			}
+		},
+		"negative fails": func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
+		"long path":      func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
+		"a member twice": func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },
 	} {
 		table := extensiontest.Features("prod")
 		if _, err := Render(table); err != nil {

@@ -17,6 +17,9 @@ func (c *compiler) build() {
 	first := make(map[place]*service, len(c.services))
 	c.table = routing.Table{Cluster: c.cluster.Name, Base: c.cluster.Base, Routes: []routing.Route{}, Backends: []routing.Backend{}}
 	for _, s := range c.services {
+		if s.draft.grants() {
+			c.partAllows(s, first)
+		}
 		if !s.draft.grants() {
 			continue
 		}
@@ -43,6 +46,20 @@ func (c *compiler) build() {
 	slices.SortFunc(c.table.Backends, func(x, y routing.Backend) int { return cmp.Compare(x.ID, y.ID) })
 }
 
+// partAllows takes from a service the routes on which it would be in a pool
+// with one that allows other clients: whoever may reach the pool reaches both.
+func (c *compiler) partAllows(s *service, first map[place]*service) {
+	for a := range s.asks() {
+		oldest := first[place{a.host, a.path}]
+		if !a.granted || oldest == nil || slices.Equal(oldest.draft.spec.Allow, s.draft.spec.Allow) {
+			continue
+		}
+		a.granted = false
+		c.lose(s, s.draft, *a, problem(problems.LabelAllow, "allow",
+			fmt.Sprintf("%s%s is served by %s, which allows other clients", a.host, a.path, oldest.Name), "give both services the same allow, or another host or context_root"))
+	}
+}
+
 // rewrites says whether the context root is stripped for an ask; not where the
 // service answers as the cluster's catch-all.
 func (s *service) rewrites(a ask) bool { return s.draft.spec.Rewrite && a.path != "/" }
@@ -59,7 +76,7 @@ func (s *service) backend() routing.Backend {
 	}
 	b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout = milliseconds(d.spec.ConnectTimeout), milliseconds(d.spec.ResponseTimeout), milliseconds(d.spec.IdleTimeout)
 	b.MaxConnections = d.spec.MaxConnections
-	b.StickyCookie = d.spec.StickyCookie
+	b.StickyCookie, b.Allow = d.spec.StickyCookie, d.spec.Allow
 	b.HealthPath, b.HealthStatus = d.spec.HealthPath, d.spec.HealthStatus
 	b.HealthInterval, b.HealthTimeout = milliseconds(d.spec.HealthInterval), milliseconds(d.spec.HealthTimeout)
 	return b

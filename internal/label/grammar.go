@@ -83,6 +83,9 @@ var rows = []row{
 	{name: "sticky_session_cookie", value: "name of a cookie", otherwise: "requests are spread one by one", parse: parseCookie,
 		example: "session",
 		doc:     "Keeps a client at one task as long as that task is in order. Where the application sets this cookie, the proxies mark its value on the way out and take the mark off on the way in; where it sets none, the proxies set one, which the application sees with an empty value. The mark names no address, is the same at all proxies of a cluster, and outlives changes of other tasks."},
+	{name: "allow", value: "addresses and networks (CIDR), separated by commas", otherwise: "all clients are served", empty: emptyParsed, parse: parseAllow,
+		example: "10.0.0.0/8,192.0.2.7,2001:db8::/32",
+		doc:     "Only clients with these addresses are served; others get 403. A list with a mistake never opens the service: it then has a route only if its last good labels had a list too. Services that differ in it are in no pool together. Behind a front load balancer it needs the PROXY protocol, or all clients have the balancer's address. At most 256 entries."},
 	{name: "timeout_connect", value: "duration, 100ms–1m", otherwise: "the cluster's, `1s` unless config.toml says otherwise", empty: emptyDefault,
 		parse:   duration(100*time.Millisecond, time.Minute, func(s *Spec, d time.Duration) { s.ConnectTimeout = d }),
 		example: "3s",
@@ -126,7 +129,6 @@ var rows = []row{
 	later("weight", "1–256", "10", "This service's part of a pool's requests."),
 	later("pool", "name", "canary", "Pools services of several stacks where both agree."),
 	later("backend_protocol", "`http1` or `h2`", "h2", "What the tasks speak."),
-	refused("allow", "client CIDRs", "10.0.0.0/8", "Only these clients are served."),
 	later("certificate", "boolean", "true", "On a secret: it may be used by other services of its collection."),
 }
 
@@ -176,12 +178,6 @@ func later(name, value, example, doc string) row {
 
 // withoutIt is the hint for labels that this version leaves aside.
 const withoutIt = "remove it, or use a version that serves it"
-
-// refused is a label without which the service must not be served.
-func refused(name, value, example, doc string) row {
-	return row{name: name, value: value, example: example, doc: doc, later: true, empty: emptyParsed,
-		parse: func(string, *Spec) []routing.Problem { return notWithout(name) }}
-}
 
 // unsafe is a switch which, when on, the service must not be served without.
 func unsafe(name, doc string) row {

@@ -74,6 +74,11 @@ type Spec struct {
 	HealthInterval, HealthTimeout time.Duration
 	// StickyCookie is the name of a cookie; "" where not given.
 	StickyCookie string
+	// Allow are CIDRs in the form of routing.Backend.Allow; empty allows all.
+	// Restricts says that some are asked for, if in vain: without them the
+	// service must not be served.
+	Allow     []string
+	Restricts bool
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -103,6 +108,8 @@ func Parse(labels map[string]string) (Spec, []routing.Problem) {
 	found = append(found, nearMisses(labels)...)
 	slices.SortStableFunc(found, func(a, b routing.Problem) int { return strings.Compare(a.Label, b.Label) })
 	s.Bad = problems.Errors(found)
+	_, asked := labels[Prefix+"allow"]
+	s.Restricts = asked || speaksOf(found, "allow")
 	return s, found
 }
 

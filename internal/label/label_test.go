@@ -79,6 +79,7 @@ func options(s label.Spec) string {
 		{"connections", s.MaxConnections, s.MaxConnections != 0},
 		{"health", fmt.Sprintf("%s[%s]", s.HealthPath, s.HealthStatus), s.HealthPath+s.HealthStatus != ""},
 		{"sticky", s.StickyCookie, s.StickyCookie != ""},
+		{"allow", s.Allow, s.Restricts},
 		{"every", s.HealthInterval, s.HealthInterval != 0},
 		{"within", s.HealthTimeout, s.HealthTimeout != 0},
 	} {
@@ -232,6 +233,9 @@ func checkSpec(t *testing.T, s label.Spec, found []routing.Problem) {
 	}
 	if !nameForm.MatchString(s.Network) || !nameForm.MatchString(s.Cluster) {
 		t.Errorf("name: %q %q", s.Network, s.Cluster)
+	}
+	if err := routing.ValidateAllow(s.Allow); err != nil || s.Restricts && !s.Bad && len(s.Allow) == 0 {
+		t.Errorf("allow %q: %v", s.Allow, err)
 	}
 	if s.Bad != (s.Registers && problems.Errors(found)) {
 		t.Errorf("bad=%t, problems %v", s.Bad, found)

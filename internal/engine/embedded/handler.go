@@ -49,6 +49,13 @@ func (e *Engine) handle(f *front, proxy http.Handler, w http.ResponseWriter, r *
 	if closes := f.retired.Load() || e.draining() || r.RequestURI[0] != '/'; closes && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
+	if x.answer.Route != nil {
+		x.pool = x.state.pools[x.answer.Route]
+	}
+	if x.pool != nil && !x.pool.allows(x.client) {
+		writePage(w, http.StatusForbidden, "This service is not open to your address.")
+		return
+	}
 	switch x.answer.Status {
 	case routing.Forward:
 		e.forward(f, proxy, w, r, x)
@@ -77,7 +84,6 @@ func (x *exchange) resolve(r *http.Request) {
 
 // forward sends the request to the route's pool if it has not used its share.
 func (e *Engine) forward(f *front, proxy http.Handler, w http.ResponseWriter, r *http.Request, x *exchange) {
-	x.pool = x.state.pools[x.answer.Route]
 	if !x.pool.enter() {
 		// Kept alive, refused connections would fill the proxy all the same [E30].
 		w.Header().Set("Connection", "close")

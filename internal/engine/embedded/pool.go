@@ -3,6 +3,7 @@ package embedded
 import (
 	"hash/maphash"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type pool struct {
 	tally    *tally
 	limit    int64 // of tally.busy; 0 for none
 	upstream *upstream
+	allow    []netip.Prefix // empty allows all
 	// A request waits for freed up to patience when all endpoints are full.
 	freed    *bell
 	patience time.Duration
@@ -136,6 +138,15 @@ func (p *pool) score(m member, client string) int64 {
 		return rand.Int64()
 	}
 	return 0
+}
+
+// allows says whether a client, an address without port, is served.
+func (p *pool) allows(client string) bool {
+	if len(p.options.Allow) == 0 {
+		return true
+	}
+	addr, err := netip.ParseAddr(client)
+	return err == nil && slices.ContainsFunc(p.allow, func(n netip.Prefix) bool { return n.Contains(addr.Unmap().WithZone("")) })
 }
 
 // enter counts a request in; false when the pool has its share already.

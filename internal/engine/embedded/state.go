@@ -3,6 +3,7 @@ package embedded
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,11 @@ func membersOf(route *routing.Route, backends map[string]routing.Backend) (membe
 
 func newPool(backends []routing.Backend, eps routing.Endpoints, targetOf func(key, address string) *target) *pool {
 	p := &pool{options: routing.Pool(backends)}
+	for _, cidr := range p.options.Allow {
+		if n, err := netip.ParsePrefix(cidr); err == nil { // Validate has seen it
+			p.allow = append(p.allow, n)
+		}
+	}
 	for _, b := range backends {
 		for _, ep := range eps[b.ID] {
 			address := net.JoinHostPort(ep.Address, strconv.Itoa(ep.Port))

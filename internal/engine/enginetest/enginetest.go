@@ -60,6 +60,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"MaxConnectionsQueue", testMaxConnectionsQueue},
 		{"Sticky", testSticky},
 		{"StickyOwnCookie", testStickyOwnCookie},
+		{"Allow", testAllow},
 		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},

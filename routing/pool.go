@@ -1,5 +1,7 @@
 package routing
 
+import "slices"
+
 // poolOption is an option that a pool has once: no engine can tell by the
 // endpoint, which is chosen later.
 type poolOption struct {
@@ -16,6 +18,8 @@ var poolOptions = []poolOption{
 	{"sticky_session_cookie", func(a, b Backend) bool { return a.StickyCookie == b.StickyCookie }, func(b *Backend) { b.StickyCookie = "" }},
 	{"health_path", func(a, b Backend) bool { return a.HealthPath == b.HealthPath }, func(b *Backend) { b.HealthPath = "" }},
 	{"health_timeout", func(a, b Backend) bool { return a.HealthTimeout == b.HealthTimeout }, func(b *Backend) { b.HealthTimeout = 0 }},
+	{"headers.request", func(a, b Backend) bool { return slices.Equal(a.RequestHeaders, b.RequestHeaders) }, func(b *Backend) { b.RequestHeaders = nil }},
+	{"headers.response", func(a, b Backend) bool { return slices.Equal(a.ResponseHeaders, b.ResponseHeaders) }, func(b *Backend) { b.ResponseHeaders = nil }},
 	// A status that is in order for one is not for the other: only connect.
 	{"health_status", func(a, b Backend) bool { return a.HealthStatus == b.HealthStatus }, func(b *Backend) { b.HealthPath, b.HealthStatus = "", "" }},
 }

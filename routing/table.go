@@ -131,4 +131,15 @@ type Backend struct {
 	// form; others get 403. Empty allows all. Backends that differ in it are in no
 	// pool together.
 	Allow []string `json:"allow,omitempty"`
+	// RequestHeaders and ResponseHeaders are set to fixed values on the way to
+	// the service and on the way back, in place of what was there. They are in
+	// the form of ValidateHeaders.
+	RequestHeaders  []Header `json:"request_headers,omitempty"`
+	ResponseHeaders []Header `json:"response_headers,omitempty"`
+}
+
+// Header is a header's name in lower case and its value.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }

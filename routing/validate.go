@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,6 +28,9 @@ func (t Table) Validate() error {
 			return fmt.Errorf("backend %q: %.80q is not a cookie's name", b.ID, b.StickyCookie)
 		}
 		if err := ValidateAllow(b.Allow); err != nil {
+			return fmt.Errorf("backend %q: %w", b.ID, err)
+		}
+		if err := errors.Join(ValidateHeaders(b.RequestHeaders), ValidateHeaders(b.ResponseHeaders)); err != nil {
 			return fmt.Errorf("backend %q: %w", b.ID, err)
 		}
 		known[b.ID], allow[b.ID] = true, b.Allow

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -18,43 +19,85 @@ func directivesOf(config string) string {
 	return out.String()
 }
 
-// texts are everything a table may carry to haproxy.cfg in quotes.
-func withText(s string) routing.Table {
+// withText is a table that carries s to haproxy.cfg in one of the positions for
+// quoted text.
+func withText(position, s string) routing.Table {
 	table := testTable(routing.Base{HTTPPort: 80, HealthPort: 81, MaxConnections: 10, MaxShare: 10, ConnectTimeout: 1,
 		ClientTimeout: 1, ServerTimeout: 1, KeepaliveTimeout: 1, GraceTimeout: 1}, "x.example.com/")
-	table.Backends[0].HealthPath = "/" + s
+	switch position {
+	case "health path":
+		table.Backends[0].HealthPath = "/" + s
+	case "request header":
+		table.Backends[0].RequestHeaders = []routing.Header{{Name: "x-text", Value: s}}
+	case "response header":
+		table.Backends[0].ResponseHeaders = []routing.Header{{Name: "x-text", Value: s}}
+	}
 	return table
 }
 
-// confinedText: a text is refused, or adds no directive and passes the real
-// engine's check without a warning.
-func confinedText(t *testing.T, s string) (rendered bool) {
+var positions = []string{"health path", "request header", "response header"}
+
+// confinedText: in each position a text is refused or adds no directive.
+func confinedText(t *testing.T, s string) (rendered int) {
 	t.Helper()
-	b, err := Render(withText(s))
-	if err != nil {
-		return false
+	for _, position := range positions {
+		b, err := Render(withText(position, s))
+		if err != nil {
+			continue
+		}
+		rendered++
+		plain, err := Render(withText(position, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := b.Files[0].Data
+		if got, want := directivesOf(config), directivesOf(plain.Files[0].Data); got != want {
+			t.Errorf("%s %q changes the directives:\n%s", position, s, got)
+		}
+		for _, mark := range []string{"@DIR@", "@RUN@", "@INSTANCE@", "@REVISION@"} {
+			if strings.Count(config, mark) != strings.Count(plain.Files[0].Data, mark) {
+				t.Errorf("%s %q adds a word that the agent replaces", position, s)
+			}
+		}
 	}
-	plain, err := Render(withText("x"))
+	return rendered
+}
+
+// engineAccepts: the real engine's check passes a table with all texts, each in
+// every position that takes it, without a warning.
+func engineAccepts(t *testing.T, texts []string) {
+	t.Helper()
+	all := withText("", "")
+	all.Backends, all.Routes = nil, nil
+	for i, s := range texts {
+		for j, position := range positions {
+			table := withText(position, s)
+			if _, err := Render(table); err != nil {
+				continue
+			}
+			b, r := table.Backends[0], table.Routes[0]
+			b.ID = routing.BackendID(fmt.Sprint(i, position), "", 80)
+			r.Host, r.Backends = fmt.Sprintf("h%d-%d.example.com", i, j), []string{b.ID}
+			all.Backends, all.Routes = append(all.Backends, b), append(all.Routes, r)
+		}
+	}
+	b, err := Render(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := directivesOf(b.Files[0].Data), directivesOf(plain.Files[0].Data); got != want {
-		t.Errorf("%q changes the directives:\n%s", s, got)
-	}
 	if words, ok := check(t, stage(t, b, nil)); !ok || strings.Contains(words, "WARNING") {
-		t.Errorf("%q: HAProxy says %s", s, words)
+		t.Errorf("HAProxy says %s", words)
 	}
-	return true
 }
 
 func TestTextIsConfined(t *testing.T) {
+	texts := append(hostile, unprintable...)
 	rendered := 0
-	for _, s := range append(hostile, unprintable...) {
-		if confinedText(t, s) {
-			rendered++
-		}
+	for _, s := range texts {
+		rendered += confinedText(t, s)
 	}
-	if rendered < 10 {
+	engineAccepts(t, texts)
+	if rendered < 100 {
 		t.Errorf("only %d texts were rendered at all", rendered)
 	}
 }
@@ -63,5 +106,9 @@ func FuzzTextIsConfined(f *testing.F) {
 	for _, s := range append(hostile, unprintable...) {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) { confinedText(t, s) })
+	f.Fuzz(func(t *testing.T, s string) {
+		if confinedText(t, s) > 0 {
+			engineAccepts(t, []string{s})
+		}
+	})
 }

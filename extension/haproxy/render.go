@@ -8,9 +8,11 @@
 // "  # endpoints <section>" stands. The agent keeps @RUN@/health.map, whose key
 // "state" has the value ready, not-ready or drain.
 //
-// No text of a label stands in haproxy.cfg. Hosts and paths are keys of the map
-// files and nothing else; what the configuration needs to know of a path is
-// its length. Names of sections are backend ids and hashes of them.
+// Hosts and paths are keys of the map files and nothing else; what the
+// configuration needs to know of a path is its length. Names of sections are
+// backend ids and hashes of them. The only free text of a label in haproxy.cfg
+// are values of headers and paths of health checks, quoted by position; names of
+// headers and cookies stand there within a grammar of letters and digits.
 //
 //	maps/hosts.map      host → section, or il_one_path or il_many_paths when the
 //	                    path decides

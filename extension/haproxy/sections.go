@@ -81,7 +81,28 @@ func (s section) render(b *strings.Builder, o routing.Backend, share int) error 
 		fmt.Fprintf(b, "  http-request redirect code 301 location %%[path]/%%[pathq,bytes(%d)] if { path,length eq %d }\n", s.strip, s.strip)
 		fmt.Fprintf(b, "  http-request set-path %%[path,bytes(%d)]\n", s.strip)
 	}
+	if err := renderHeaders(b, o); err != nil {
+		return err
+	}
 	fmt.Fprintf(b, "  # endpoints %s\n", s.name)
+	return nil
+}
+
+// renderHeaders sets fixed values. The frontend has removed what clients may
+// not say by then, and validate refuses the names of what the router says.
+func renderHeaders(b *strings.Builder, o routing.Backend) error {
+	for _, way := range []struct {
+		rule string
+		list []routing.Header
+	}{{"http-request", o.RequestHeaders}, {"http-response", o.ResponseHeaders}} {
+		for _, h := range way.list {
+			value, err := logText(h.Value)
+			if err != nil {
+				return fmt.Errorf("header %s: %w", h.Name, err)
+			}
+			fmt.Fprintf(b, "  %s set-header %s %s\n", way.rule, h.Name, value)
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -136,12 +137,15 @@ func validateBackend(b routing.Backend) error {
 	if err := routing.ValidateAllow(b.Allow); err != nil {
 		return err
 	}
+	if err := errors.Join(routing.ValidateHeaders(b.RequestHeaders), routing.ValidateHeaders(b.ResponseHeaders)); err != nil {
+		return err
+	}
 	return validateHealth(b)
 }
 
 // maxHealthPath keeps the line of a check below HAProxy's bound of 2 kB even
-// where each byte must be quoted.
-const maxHealthPath = 1024
+// where much must be quoted.
+const maxHealthPath = 512
 
 func validateHealth(b routing.Backend) error {
 	p := b.HealthPath

@@ -47,9 +47,14 @@ func TestRefuses(t *testing.T) {
 				t.Backends[i].Allow = []string{fmt.Sprintf("10.0.0.%d/32", i)}
 			}
 		},
-		"negative fails": func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
-		"long path":      func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
-		"a member twice": func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },
+		"own header": func(t *routing.Table) {
+			t.Backends[0].RequestHeaders = []routing.Header{{Name: "x-forwarded-for", Value: "x"}}
+		},
+		"header in capitals":  func(t *routing.Table) { t.Backends[0].RequestHeaders = []routing.Header{{Name: "Host", Value: "x"}} },
+		"header in two lines": func(t *routing.Table) { t.Backends[0].ResponseHeaders = []routing.Header{{Name: "x-a", Value: "x\ny"}} },
+		"negative fails":      func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
+		"long path":           func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
+		"a member twice":      func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },
 	} {
 		table := extensiontest.Features("prod")
 		if _, err := Render(table); err != nil {

@@ -43,16 +43,18 @@ type Route struct {
 	MaxFails       int    `json:"max_fails,omitempty"`
 	FailTimeout    string `json:"fail_timeout,omitempty"`
 
-	ConnectTimeout  string   `json:"timeout_connect,omitempty"`
-	ResponseTimeout string   `json:"timeout_response,omitempty"`
-	IdleTimeout     string   `json:"timeout_idle,omitempty"`
-	MaxConnections  int      `json:"max_connections,omitempty"`
-	HealthPath      string   `json:"health_path,omitempty"`
-	HealthInterval  string   `json:"health_interval,omitempty"`
-	HealthTimeout   string   `json:"health_timeout,omitempty"`
-	HealthStatus    string   `json:"health_status,omitempty"`
-	StickyCookie    string   `json:"sticky_session_cookie,omitempty"`
-	Allow           []string `json:"allow,omitempty"`
+	ConnectTimeout  string           `json:"timeout_connect,omitempty"`
+	ResponseTimeout string           `json:"timeout_response,omitempty"`
+	IdleTimeout     string           `json:"timeout_idle,omitempty"`
+	MaxConnections  int              `json:"max_connections,omitempty"`
+	HealthPath      string           `json:"health_path,omitempty"`
+	HealthInterval  string           `json:"health_interval,omitempty"`
+	HealthTimeout   string           `json:"health_timeout,omitempty"`
+	HealthStatus    string           `json:"health_status,omitempty"`
+	StickyCookie    string           `json:"sticky_session_cookie,omitempty"`
+	Allow           []string         `json:"allow,omitempty"`
+	RequestHeaders  []routing.Header `json:"request_headers,omitempty"`
+	ResponseHeaders []routing.Header `json:"response_headers,omitempty"`
 }
 
 // Run checks a project as if all of it were deployed, in the order of its
@@ -231,6 +233,7 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	}
 	out.FailTimeout = duration(b.FailTimeout)
 	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
+	out.RequestHeaders, out.ResponseHeaders = b.RequestHeaders, b.ResponseHeaders
 	out.MaxConnections, out.StickyCookie, out.Allow = b.MaxConnections, b.StickyCookie, b.Allow
 	out.HealthPath, out.HealthInterval, out.HealthTimeout, out.HealthStatus = b.HealthPath, duration(b.HealthInterval), duration(b.HealthTimeout), b.HealthStatus
 	return out

@@ -86,6 +86,12 @@ var rows = []row{
 	{name: "allow", value: "addresses and networks (CIDR), separated by commas", otherwise: "all clients are served", empty: emptyParsed, parse: parseAllow,
 		example: "10.0.0.0/8,192.0.2.7,2001:db8::/32",
 		doc:     "Only clients with these addresses are served; others get 403. A list with a mistake never opens the service: it then has a route only if its last good labels had a list too. Services that differ in it are in no pool together. Behind a front load balancer it needs the PROXY protocol, or all clients have the balancer's address. At most 256 entries."},
+	{name: requestHeader + "<name>", value: "text", otherwise: "none", parse: func(v string, s *Spec) []routing.Problem { return setHeader(&s.RequestHeaders, "x-name", v) },
+		example: "a value",
+		doc:     "Sets a header of the request on the way to the service, in place of the client's, for example `com.docker.lb.headers.request.X-Tenant`. The value is taken as it stands: nothing in it is evaluated. One line of printable ASCII, at most 1,500 bytes, 32 headers. What the router owns can't be set: Host, Connection and other hop-by-hop headers, Content-Length, Transfer-Encoding, cookies, Forwarded, X-Forwarded-*, X-Real-IP, X-Request-ID, Via."},
+	{name: responseHeader + "<name>", value: "text", otherwise: "none", parse: func(v string, s *Spec) []routing.Problem { return setHeader(&s.ResponseHeaders, "x-name", v) },
+		example: "a value",
+		doc:     "Sets a header of the service's answers, in place of the service's own, for example `com.docker.lb.headers.response.X-Frame-Options: DENY`. The same values and names as for requests."},
 	{name: "timeout_connect", value: "duration, 100ms–1m", otherwise: "the cluster's, `1s` unless config.toml says otherwise", empty: emptyDefault,
 		parse:   duration(100*time.Millisecond, time.Minute, func(s *Spec, d time.Duration) { s.ConnectTimeout = d }),
 		example: "3s",
@@ -133,8 +139,8 @@ var rows = []row{
 }
 
 // family is a label with a free part in its name, none of which this version
-// serves: routes.<name>.<label>, headers.request.<name> …
-var family = regexp.MustCompile(`^(routes|headers\.(request|response))\.[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+// serves: routes.<name>.<label>
+var family = regexp.MustCompile(`^routes\.[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
 func inFamily(short string) bool { return family.MatchString(short) }
 

@@ -9,6 +9,9 @@ import (
 	"interlock/routing"
 )
 
+// maxHealthPath is in bytes, query included.
+const maxHealthPath = 512
+
 // healthForm is narrower than what a URL may hold: no character that any
 // engine's configuration could take for more than itself.
 var healthForm = regexp.MustCompile(`^/([A-Za-z0-9._~!&+,=:@/-]|%[0-9A-Fa-f]{2})*(\?([A-Za-z0-9._~!&+,=:@/-]|%[0-9A-Fa-f]{2})*)?$`)
@@ -25,8 +28,8 @@ func parseHealthPath(value string, s *Spec) []routing.Problem {
 		why, hint = "it contains a fragment", "remove # and what follows it"
 	case strings.ContainsAny(v, "*()[]{}|^$"):
 		why, hint = "it contains a character that it can't have", "use letters, digits and . _ ~ - ! & + , = : @ / ?, or %XX"
-	case why == "" && len(v) > MaxPath:
-		why, hint = fmt.Sprintf("it is longer than %d bytes", MaxPath), "shorten it"
+	case why == "" && len(v) > maxHealthPath:
+		why, hint = fmt.Sprintf("it is longer than %d bytes", maxHealthPath), "shorten it"
 	case why == "" && !healthForm.MatchString(v):
 		why, hint = "it contains a character that it can't have", "use letters, digits and . _ ~ - ! & + , = : @ / ?, or %XX"
 	}

@@ -79,6 +79,9 @@ type Spec struct {
 	// service must not be served.
 	Allow     []string
 	Restricts bool
+	// RequestHeaders and ResponseHeaders are in the form of
+	// routing.ValidateHeaders.
+	RequestHeaders, ResponseHeaders []routing.Header
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -145,6 +148,9 @@ func tooLarge(labels map[string]string, names []string) (routing.Problem, bool) 
 // parseOne looks the label up in the table and parses its value into s.
 func parseOne(name, value string, s *Spec) []routing.Problem {
 	short, ok := strings.CutPrefix(name, Prefix)
+	if found, header := parseHeader(short, value, s); ok && header && short != requestHeader && short != responseHeader {
+		return about(name, found...)
+	}
 	r := byName[short]
 	if !ok || r == nil {
 		return about(name, unknown(name))
@@ -183,6 +189,10 @@ func unknown(name string) routing.Problem {
 	}
 	if near := cmp.Or(spell.Nearest(short, known()), partOf(short)); near != "" {
 		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label", quote(name)), "did you mean "+Prefix+near+"?")
+	}
+	if strings.HasPrefix(short, "header") {
+		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label", quote(name)),
+			"did you mean "+Prefix+requestHeader+"<name> or "+Prefix+responseHeader+"<name>?")
 	}
 	if inFamily(name[len(Prefix):]) {
 		return problems.New(problems.LabelUnsupported, fmt.Sprintf("%s is not served by this version; the service is routed as if it were absent", quote(name)), withoutIt)

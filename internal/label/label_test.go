@@ -3,6 +3,7 @@ package label_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -80,6 +81,8 @@ func options(s label.Spec) string {
 		{"health", fmt.Sprintf("%s[%s]", s.HealthPath, s.HealthStatus), s.HealthPath+s.HealthStatus != ""},
 		{"sticky", s.StickyCookie, s.StickyCookie != ""},
 		{"allow", s.Allow, s.Restricts},
+		{"request", s.RequestHeaders, s.RequestHeaders != nil},
+		{"response", s.ResponseHeaders, s.ResponseHeaders != nil},
 		{"every", s.HealthInterval, s.HealthInterval != 0},
 		{"within", s.HealthTimeout, s.HealthTimeout != 0},
 	} {
@@ -236,6 +239,9 @@ func checkSpec(t *testing.T, s label.Spec, found []routing.Problem) {
 	}
 	if err := routing.ValidateAllow(s.Allow); err != nil || s.Restricts && !s.Bad && len(s.Allow) == 0 {
 		t.Errorf("allow %q: %v", s.Allow, err)
+	}
+	if err := errors.Join(routing.ValidateHeaders(s.RequestHeaders), routing.ValidateHeaders(s.ResponseHeaders)); err != nil {
+		t.Error(err)
 	}
 	if s.Bad != (s.Registers && problems.Errors(found)) {
 		t.Errorf("bad=%t, problems %v", s.Bad, found)

@@ -28,6 +28,7 @@ const (
 	LabelWithoutEffect     = "label-without-effect"
 	LabelsTooLarge         = "labels-too-large"
 	LabelAllow             = "label-allow"
+	LabelHeader            = "label-header"
 )
 
 func labelEntries() []Entry {
@@ -124,6 +125,10 @@ func labelEntries() []Entry {
 			"`com.docker.lb.allow` is not a list of client addresses and networks, or differs from that of the service whose host and path it would share. The service is never opened because of it: it keeps its last good route only if that had a list too, and does not join the other service.",
 			"com.docker.lb.allow: 10.0.0.1/8",
 			"Write addresses and networks separated by commas: `10.0.0.0/8,192.0.2.7,2001:db8::/32`. Give services that share a host and path the same list."},
+		{LabelHeader, routing.Error,
+			"A label `com.docker.lb.headers.…` names a header that can't be set or that is the router's own, or its value is not one line of printable ASCII. The labels are not accepted.",
+			"com.docker.lb.headers.request.X-Forwarded-For: 10.0.0.1",
+			"Use a name of letters, digits and `-` that is not among those of [headers.request](labels.md), and a value in one line."},
 		{LabelsTooLarge, routing.Error,
 			"The service's labels are larger than what is read: 64 kB of text or 256 routing labels. They are not looked at any further.",
 			"com.docker.lb.hosts: <a megabyte of text>",

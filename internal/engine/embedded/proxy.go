@@ -107,6 +107,13 @@ func rewrite(p *httputil.ProxyRequest) {
 	h.Set("X-Forwarded-Proto", "http")
 	h.Set("X-Forwarded-Host", x.host)
 	h.Set("X-Request-Id", x.id)
+	setHeaders(h, x.pool.options.RequestHeaders)
+}
+
+func setHeaders(h http.Header, list []routing.Header) {
+	for _, own := range list {
+		h.Set(own.Name, own.Value)
+	}
 }
 
 // isPlainName says whether a header's name is of letters, digits and "-". Many
@@ -191,6 +198,7 @@ func isConnectFailure(err error) bool {
 func (e *Engine) modifyResponse(r *http.Response) error {
 	x := exchangeOf(r.Request.Context())
 	r.Header.Del("X-Request-Id")
+	setHeaders(r.Header, x.pool.options.ResponseHeaders)
 	if _, ok := r.Header["Content-Type"]; !ok {
 		x.header["Content-Type"] = nil // no guessing
 	}

@@ -61,6 +61,8 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"Sticky", testSticky},
 		{"StickyOwnCookie", testStickyOwnCookie},
 		{"Allow", testAllow},
+		{"OwnHeaders", testOwnHeaders},
+		{"HostileHeaders", testHostileHeaders},
 		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},

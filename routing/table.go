@@ -83,6 +83,9 @@ const (
 	ModeVIP  = "vip"
 )
 
+// H2 is a Protocol of a Backend: HTTP/2 without TLS, from the first byte.
+const H2 = "h2"
+
 // Backend is one service's group of targets for a route.
 type Backend struct {
 	// ID is stable over restarts and label changes: see BackendID.
@@ -136,6 +139,8 @@ type Backend struct {
 	// the form of ValidateHeaders.
 	RequestHeaders  []Header `json:"request_headers,omitempty"`
 	ResponseHeaders []Header `json:"response_headers,omitempty"`
+	// Protocol is what the endpoints speak: "" is HTTP/1.1, or H2.
+	Protocol string `json:"protocol,omitempty"`
 }
 
 // Header is a header's name in lower case and its value.

@@ -33,6 +33,9 @@ func (t Table) Validate() error {
 		if err := errors.Join(ValidateHeaders(b.RequestHeaders), ValidateHeaders(b.ResponseHeaders)); err != nil {
 			return fmt.Errorf("backend %q: %w", b.ID, err)
 		}
+		if b.Protocol != "" && b.Protocol != H2 {
+			return fmt.Errorf("backend %q: protocol %.40q is unknown", b.ID, b.Protocol)
+		}
 		known[b.ID], allow[b.ID] = true, b.Allow
 	}
 	seen := make(map[string]bool, len(t.Routes))

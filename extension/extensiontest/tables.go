@@ -35,6 +35,7 @@ func Features(cluster string) routing.Table {
 	api.ConnectTimeout, api.ResponseTimeout, api.IdleTimeout, api.MaxConnections = 2000, 120_000, 600_000, 50
 	api.StickyCookie = "connect.sid"
 	api.RequestHeaders = []routing.Header{{Name: "x-tenant", Value: "100% 'acme' %[env(HOME)] @DIR@"}}
+	api.Protocol = routing.H2
 	api.HealthPath, api.HealthInterval, api.HealthTimeout, api.HealthStatus = "/healthz?full=1", 5000, 1000, "200-299,401"
 	old.Allow = []string{"10.0.0.0/8", "192.0.2.7/32"}
 	old.Algorithm, old.Mode = routing.IPHash, routing.ModeVIP

@@ -243,6 +243,9 @@ func serverOptions(b routing.Backend) string {
 	if b.MaxConnections > 0 {
 		options += fmt.Sprintf(" maxconn %d", b.MaxConnections)
 	}
+	if b.Protocol == routing.H2 {
+		options += " proto h2"
+	}
 	return options
 }
 

@@ -134,6 +134,9 @@ func validateBackend(b routing.Backend) error {
 	if b.StickyCookie != "" && !routing.IsCookieName(b.StickyCookie) {
 		return fmt.Errorf("sticky_cookie %.80q is not a cookie's name", b.StickyCookie)
 	}
+	if b.Protocol != "" && b.Protocol != routing.H2 {
+		return fmt.Errorf("protocol %.40q is unknown", b.Protocol)
+	}
 	if err := routing.ValidateAllow(b.Allow); err != nil {
 		return err
 	}

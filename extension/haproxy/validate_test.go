@@ -52,6 +52,7 @@ func TestRefuses(t *testing.T) {
 		},
 		"header in capitals":  func(t *routing.Table) { t.Backends[0].RequestHeaders = []routing.Header{{Name: "Host", Value: "x"}} },
 		"header in two lines": func(t *routing.Table) { t.Backends[0].ResponseHeaders = []routing.Header{{Name: "x-a", Value: "x\ny"}} },
+		"unknown protocol":    func(t *routing.Table) { t.Backends[0].Protocol = "h2 check-send-proxy" },
 		"negative fails":      func(t *routing.Table) { t.Backends[0].MaxFails = -1 },
 		"long path":           func(t *routing.Table) { t.Routes[0].Path = "/" + strings.Repeat("a", 1<<20) },
 		"a member twice":      func(t *routing.Table) { t.Routes[0].Backends = append(t.Routes[0].Backends, t.Routes[0].Backends...) },

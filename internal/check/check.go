@@ -53,6 +53,7 @@ type Route struct {
 	HealthStatus    string           `json:"health_status,omitempty"`
 	StickyCookie    string           `json:"sticky_session_cookie,omitempty"`
 	Allow           []string         `json:"allow,omitempty"`
+	Protocol        string           `json:"backend_protocol,omitempty"`
 	RequestHeaders  []routing.Header `json:"request_headers,omitempty"`
 	ResponseHeaders []routing.Header `json:"response_headers,omitempty"`
 }
@@ -233,6 +234,7 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	}
 	out.FailTimeout = duration(b.FailTimeout)
 	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
+	out.Protocol = b.Protocol
 	out.RequestHeaders, out.ResponseHeaders = b.RequestHeaders, b.ResponseHeaders
 	out.MaxConnections, out.StickyCookie, out.Allow = b.MaxConnections, b.StickyCookie, b.Allow
 	out.HealthPath, out.HealthInterval, out.HealthTimeout, out.HealthStatus = b.HealthPath, duration(b.HealthInterval), duration(b.HealthTimeout), b.HealthStatus

@@ -77,7 +77,7 @@ func (s *service) backend() routing.Backend {
 	b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout = milliseconds(d.spec.ConnectTimeout), milliseconds(d.spec.ResponseTimeout), milliseconds(d.spec.IdleTimeout)
 	b.MaxConnections = d.spec.MaxConnections
 	b.RequestHeaders, b.ResponseHeaders = d.spec.RequestHeaders, d.spec.ResponseHeaders
-	b.StickyCookie, b.Allow = d.spec.StickyCookie, d.spec.Allow
+	b.StickyCookie, b.Allow, b.Protocol = d.spec.StickyCookie, d.spec.Allow, d.spec.Protocol
 	b.HealthPath, b.HealthStatus = d.spec.HealthPath, d.spec.HealthStatus
 	b.HealthInterval, b.HealthTimeout = milliseconds(d.spec.HealthInterval), milliseconds(d.spec.HealthTimeout)
 	return b

@@ -92,6 +92,12 @@ var rows = []row{
 	{name: responseHeader + "<name>", value: "text", otherwise: "none", parse: func(v string, s *Spec) []routing.Problem { return setHeader(&s.ResponseHeaders, "x-name", v) },
 		example: "a value",
 		doc:     "Sets a header of the service's answers, in place of the service's own, for example `com.docker.lb.headers.response.X-Frame-Options: DENY`. The same values and names as for requests."},
+	{name: "backend_protocol", value: "`http1` or `h2`", otherwise: "`http1`", empty: emptyDefault, parse: choice(map[string]func(*Spec){
+		"http1":    func(s *Spec) { s.Protocol = "" },
+		routing.H2: func(s *Spec) { s.Protocol = routing.H2 },
+	}),
+		example: "h2",
+		doc:     "What the tasks speak: HTTP/1.1, or HTTP/2 without TLS and without an upgrade (h2c by prior knowledge). Health checks speak it too. Websockets need `http1`."},
 	{name: "timeout_connect", value: "duration, 100ms–1m", otherwise: "the cluster's, `1s` unless config.toml says otherwise", empty: emptyDefault,
 		parse:   duration(100*time.Millisecond, time.Minute, func(s *Spec, d time.Duration) { s.ConnectTimeout = d }),
 		example: "3s",
@@ -134,7 +140,6 @@ var rows = []row{
 	later("redirect_code", "301, 302, 303, 307 or 308", "308", "The status of `redirects`."),
 	later("weight", "1–256", "10", "This service's part of a pool's requests."),
 	later("pool", "name", "canary", "Pools services of several stacks where both agree."),
-	later("backend_protocol", "`http1` or `h2`", "h2", "What the tasks speak."),
 	later("certificate", "boolean", "true", "On a secret: it may be used by other services of its collection."),
 }
 

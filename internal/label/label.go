@@ -82,6 +82,8 @@ type Spec struct {
 	// RequestHeaders and ResponseHeaders are in the form of
 	// routing.ValidateHeaders.
 	RequestHeaders, ResponseHeaders []routing.Header
+	// Protocol is "" or routing.H2.
+	Protocol string
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 

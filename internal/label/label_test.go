@@ -83,6 +83,7 @@ func options(s label.Spec) string {
 		{"allow", s.Allow, s.Restricts},
 		{"request", s.RequestHeaders, s.RequestHeaders != nil},
 		{"response", s.ResponseHeaders, s.ResponseHeaders != nil},
+		{"protocol", s.Protocol, s.Protocol != ""},
 		{"every", s.HealthInterval, s.HealthInterval != 0},
 		{"within", s.HealthTimeout, s.HealthTimeout != 0},
 	} {

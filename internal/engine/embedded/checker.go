@@ -25,6 +25,7 @@ const (
 type check struct {
 	target            *target
 	path              string // "" connects only
+	h2                bool
 	interval, timeout time.Duration
 	statuses          []routing.StatusRange
 }
@@ -33,7 +34,7 @@ type check struct {
 func checksOf(t routing.Table, eps routing.Endpoints, targets map[string]*target) (checks []check) {
 	for _, b := range t.Backends {
 		connect := milliseconds(b.ConnectTimeout, milliseconds(t.Base.ConnectTimeout, time.Second))
-		c := check{path: b.HealthPath, interval: milliseconds(b.HealthInterval, checkInterval), timeout: connect}
+		c := check{path: b.HealthPath, h2: b.Protocol == routing.H2, interval: milliseconds(b.HealthInterval, checkInterval), timeout: connect}
 		if b.HealthPath != "" {
 			c.timeout = milliseconds(b.HealthTimeout, connect)
 			c.statuses, _ = routing.Statuses(orDefault(b.HealthStatus)) // Validate has seen it
@@ -115,7 +116,7 @@ func (c check) good(ctx context.Context) bool {
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
-	status, err := askHealth(conn, c.path)
+	status, err := askHealth(conn, c.path, c.h2)
 	if err != nil {
 		return false
 	}
@@ -128,11 +129,12 @@ func (c check) good(ctx context.Context) bool {
 }
 
 // askHealth returns the status of one request on conn.
-func askHealth(conn net.Conn, path string) (int, error) {
+func askHealth(conn net.Conn, path string, h2 bool) (int, error) {
 	transport := &http.Transport{
 		DialContext:            func(context.Context, string, string) (net.Conn, error) { return conn, nil },
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 64 << 10,
+		Protocols:              protocols(h2),
 	}
 	r, err := http.NewRequest(http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {

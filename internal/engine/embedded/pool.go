@@ -14,12 +14,11 @@ import (
 
 // pool is where the requests of a route go.
 type pool struct {
-	options  routing.Backend // see routing.Pool
-	members  []member        // by key
-	tally    *tally
-	limit    int64 // of tally.busy; 0 for none
-	upstream *upstream
-	allow    []netip.Prefix // empty allows all
+	options routing.Backend // see routing.Pool
+	members []member        // by key
+	tally   *tally
+	limit   int64          // of tally.busy; 0 for none
+	allow   []netip.Prefix // empty allows all
 	// A request waits for freed up to patience when all endpoints are full.
 	freed    *bell
 	patience time.Duration
@@ -32,6 +31,8 @@ type member struct {
 	failTimeout time.Duration
 	most        int64 // requests under way; 0 for no bound
 	mark        string
+	h2          bool
+	upstream    *upstream
 }
 
 // target is one endpoint of one backend.

@@ -26,6 +26,7 @@ var errNoEndpoint = errors.New("no endpoint is up")
 // upstreamSettings are what all endpoints of a pool have in common.
 type upstreamSettings struct {
 	connect, response time.Duration
+	h2                bool
 }
 
 func upstreamSettingsOf(b routing.Base, o routing.Backend) upstreamSettings {
@@ -52,10 +53,19 @@ func newUpstream(s upstreamSettings) *upstream {
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        2 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
+		Protocols:              protocols(s.h2),
 	}}
 	u.once = u.kept.Clone()
 	u.once.DisableKeepAlives = true
 	return u
+}
+
+// protocols are those of an endpoint: nothing is negotiated.
+func protocols(h2 bool) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(!h2)
+	p.SetUnencryptedHTTP2(h2)
+	return p
 }
 
 // retire lets requests under way finish and closes idle connections.
@@ -160,7 +170,7 @@ func (roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, cmp.Or(failure, err)
 		}
 		m := x.chosen
-		response, err := x.pool.upstream.transport(r).RoundTrip(addressed(r, m))
+		response, err := m.upstream.transport(r).RoundTrip(addressed(r, m))
 		if err == nil {
 			return response, nil
 		}

@@ -51,7 +51,7 @@ func newState(t routing.Table, revision string, eps routing.Endpoints, m *memory
 	for _, b := range t.Backends {
 		backends[b.ID] = b
 	}
-	pools := map[string]*pool{}
+	pools, old := map[string]*pool{}, m.upstreams
 	for i := range t.Routes {
 		route := &t.Routes[i]
 		name := strings.Join(route.Backends, " ")
@@ -66,8 +66,14 @@ func newState(t routing.Table, revision string, eps routing.Endpoints, m *memory
 			pools[name].freed = next.freed
 			pools[name].patience = milliseconds(t.Base.ConnectTimeout, time.Second)
 			settings := upstreamSettingsOf(t.Base, pools[name].options)
-			next.upstreams[settings] = keep(m.upstreams, settings, func() *upstream { return newUpstream(settings) })
-			pools[name].upstream = next.upstreams[settings]
+			for i := range pools[name].members {
+				m := &pools[name].members[i]
+				settings.h2 = m.h2
+				if next.upstreams[settings] == nil {
+					next.upstreams[settings] = keep(old, settings, func() *upstream { return newUpstream(settings) })
+				}
+				m.upstream = next.upstreams[settings]
+			}
 		}
 		s.pools[route] = pools[name]
 	}
@@ -118,6 +124,7 @@ func newPool(backends []routing.Backend, eps routing.Endpoints, targetOf func(ke
 				maxFails:    b.MaxFails,
 				failTimeout: milliseconds(b.FailTimeout, 10*time.Second),
 				most:        int64(b.MaxConnections),
+				h2:          b.Protocol == routing.H2,
 				mark:        markOf(p.options.ServiceID, address),
 			})
 		}

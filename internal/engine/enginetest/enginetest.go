@@ -63,6 +63,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"Allow", testAllow},
 		{"OwnHeaders", testOwnHeaders},
 		{"HostileHeaders", testHostileHeaders},
+		{"H2", testH2},
 		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},

@@ -44,6 +44,13 @@ func testAllow(t *testing.T, b *bench) {
 			t.Errorf("%s: %d, want 403", at, got.status)
 		}
 	}
+	b.table.Backends[0].Allow = []string{"11.0.0.0/8"}
+	b.apply(t)
+	for client, want := range map[string]int{"10.1.2.3": 403, "11.0.0.1": 200} {
+		if got := ask("TCP4", client, "a.org", "/"); got.status != want {
+			t.Errorf("after a change of the list, %s: %d, want %d", client, got.status, want)
+		}
+	}
 	b.table.Routes[0].Backends = append(b.table.Routes[0].Backends, b.table.Backends[1].ID)
 	if _, err := b.Render(b.table); err == nil {
 		t.Error("a pool whose members allow different clients is rendered")

@@ -24,8 +24,9 @@ import (
 	"interlock/routing"
 )
 
-// TableSchema is the schema of routing.Table's JSON that this package speaks.
-const TableSchema = 1
+// TableSchema is the schema of routing.Table's JSON that this package speaks. It
+// grows with each field that must not be overlooked: 2 has Backend.Allow.
+const TableSchema = 2
 
 // MaxTable bounds a table's JSON in bytes.
 const MaxTable = 32 << 20

@@ -65,7 +65,7 @@ type Route struct {
 	// exactly Path is answered with a 301 that adds the slash.
 	Rewrite bool `json:"rewrite,omitempty"`
 	// Backends are ids. Several are a pool: requests spread over all their
-	// endpoints. The first one's balancing options count for the pool.
+	// endpoints. Which options count for the pool, Pool says.
 	Backends []string `json:"backends"`
 }
 
@@ -74,6 +74,7 @@ const (
 	RoundRobin = "round_robin"
 	LeastConn  = "least_conn"
 	IPHash     = "ip_hash"
+	Random     = "random"
 )
 
 // Modes of a Backend: route to each task, or to the service's virtual address.
@@ -81,6 +82,9 @@ const (
 	ModeTask = "task"
 	ModeVIP  = "vip"
 )
+
+// H2 is a Protocol of a Backend: HTTP/2 without TLS, from the first byte.
+const H2 = "h2"
 
 // Backend is one service's group of targets for a route.
 type Backend struct {
@@ -96,10 +100,51 @@ type Backend struct {
 	// Network is the overlay over which the endpoints are reached, by name.
 	Network string `json:"network"`
 	Mode    string `json:"mode"`
-	// Algorithm is RoundRobin, LeastConn or IPHash.
+	// Algorithm is RoundRobin, LeastConn, IPHash or Random.
 	Algorithm string `json:"algorithm"`
 	// MaxFails failures within FailTimeout (ms) take an endpoint out for
 	// FailTimeout; 0 leaves it to the engine's own health checks.
 	MaxFails    int `json:"max_fails,omitempty"`
 	FailTimeout int `json:"fail_timeout_ms,omitempty"`
+	// ConnectTimeout is for connecting to an endpoint, ResponseTimeout for its
+	// answer to begin, IdleTimeout for an upgraded connection without traffic,
+	// in ms; 0 is the base's.
+	ConnectTimeout  int `json:"connect_timeout_ms,omitempty"`
+	ResponseTimeout int `json:"response_timeout_ms,omitempty"`
+	IdleTimeout     int `json:"idle_timeout_ms,omitempty"`
+	// MaxConnections bounds the requests that one proxy has under way at one
+	// endpoint; 0 is no bound. Further ones wait for Base.ConnectTimeout and are
+	// then answered with 503.
+	MaxConnections int `json:"max_connections,omitempty"`
+	// HealthPath is asked for with GET to check an endpoint, which is in order
+	// when it answers within HealthTimeout (ms; 0 is Base.ConnectTimeout) with a
+	// status of HealthStatus (see Statuses; "" is DefaultHealthStatus). With "" an
+	// endpoint is in order when it accepts a connection. HealthInterval (ms) is
+	// the time between checks, 0 is two seconds.
+	HealthPath     string `json:"health_path,omitempty"`
+	HealthInterval int    `json:"health_interval_ms,omitempty"`
+	HealthTimeout  int    `json:"health_timeout_ms,omitempty"`
+	HealthStatus   string `json:"health_status,omitempty"`
+	// StickyCookie names the cookie that keeps a client at one endpoint, "" for
+	// none. The proxies put 16 hex digits and "~" before the value that the
+	// application sets, take them off on the way back, and set the cookie with
+	// an empty value where the application does not.
+	StickyCookie string `json:"sticky_cookie,omitempty"`
+	// Allow are the networks whose clients are served, as CIDRs in canonical
+	// form; others get 403. Empty allows all. Backends that differ in it are in no
+	// pool together.
+	Allow []string `json:"allow,omitempty"`
+	// RequestHeaders and ResponseHeaders are set to fixed values on the way to
+	// the service and on the way back, in place of what was there. They are in
+	// the form of ValidateHeaders.
+	RequestHeaders  []Header `json:"request_headers,omitempty"`
+	ResponseHeaders []Header `json:"response_headers,omitempty"`
+	// Protocol is what the endpoints speak: "" is HTTP/1.1, or H2.
+	Protocol string `json:"protocol,omitempty"`
+}
+
+// Header is a header's name in lower case and its value.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }

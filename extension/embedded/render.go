@@ -5,6 +5,7 @@ package embedded
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"interlock/bundle"
 	"interlock/routing"
@@ -49,7 +50,10 @@ func Table(b bundle.Bundle) (routing.Table, error) {
 	if b.Engine != bundle.Embedded || len(b.Files) != 1 || b.Files[0].Path != TableFile {
 		return t, fmt.Errorf("bundle is not one of the embedded engine")
 	}
-	if err := json.Unmarshal([]byte(b.Files[0].Data), &t); err != nil {
+	// A field that this version does not know may be a protection.
+	from := json.NewDecoder(strings.NewReader(b.Files[0].Data))
+	from.DisallowUnknownFields()
+	if err := from.Decode(&t); err != nil {
 		return t, fmt.Errorf("table of the bundle: %w", err)
 	}
 	if err := t.Validate(); err != nil {

@@ -32,6 +32,12 @@ func Features(cluster string) routing.Table {
 	t.Base.InfoHeaders, t.Base.RelaxedPaths = true, true
 	web, api, old := backend("shop_web", "", 8080), backend("shop_api", "v1", 9000), backend("legacy.app", "", 80)
 	api.Algorithm, api.MaxFails, api.FailTimeout = routing.LeastConn, 3, 10_000
+	api.ConnectTimeout, api.ResponseTimeout, api.IdleTimeout, api.MaxConnections = 2000, 120_000, 600_000, 50
+	api.StickyCookie = "connect.sid"
+	api.RequestHeaders = []routing.Header{{Name: "x-tenant", Value: "100% 'acme' %[env(HOME)] @DIR@"}}
+	api.Protocol = routing.H2
+	api.HealthPath, api.HealthInterval, api.HealthTimeout, api.HealthStatus = "/healthz?full=1", 5000, 1000, "200-299,401"
+	old.Allow = []string{"10.0.0.0/8", "192.0.2.7/32"}
 	old.Algorithm, old.Mode = routing.IPHash, routing.ModeVIP
 	add(&t, routing.DefaultHost, "/", old)
 	add(&t, "*.wild.example.com", "/", web)

@@ -253,6 +253,9 @@ func TestServersAtRunTime(t *testing.T) {
 	table := testTable(testBase(t), "a.example.com/", "b.example.com/", "c.example.com/x!")
 	table.Backends[0].Algorithm, table.Backends[0].MaxFails, table.Backends[0].FailTimeout = routing.IPHash, 3, 10_000
 	table.Backends[1].Algorithm, table.Backends[1].MaxFails = routing.LeastConn, 1
+	table.Backends[2].Algorithm, table.Backends[2].MaxConnections, table.Backends[2].HealthInterval = routing.Random, 10, 700
+	table.Backends[2].HealthPath, table.Backends[2].HealthTimeout = "/healthz", 300
+	table.Backends[2].StickyCookie = "sid"
 	b, err := Render(table)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,6 +24,10 @@ func logText(s string) (string, error) {
 	return word(strings.ReplaceAll(s, "%", "%%"))
 }
 
+// ourMark is what words such as @DIR@ begin with, which an agent replaces
+// wherever they stand. An empty pair of quotes within is no part of the word.
+var ourMark = regexp.MustCompile(`@([A-Z])`)
+
 // word quotes s as one word of haproxy.cfg that is read literally, such as a
 // pattern. It is not for words that HAProxy reads as a log-format string.
 func word(s string) (string, error) {
@@ -32,7 +37,8 @@ func word(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("an empty word can't be written")
 	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'", nil
+	s = strings.ReplaceAll(s, "'", `'\''`)
+	return "'" + ourMark.ReplaceAllString(s, "@''$1") + "'", nil
 }
 
 // maxKey bounds a map key; HAProxy reads map files by lines of 16 kB.

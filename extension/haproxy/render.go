@@ -8,9 +8,11 @@
 // "  # endpoints <section>" stands. The agent keeps @RUN@/health.map, whose key
 // "state" has the value ready, not-ready or drain.
 //
-// No text of a label stands in haproxy.cfg. Hosts and paths are keys of the map
-// files and nothing else; what the configuration needs to know of a path is
-// its length. Names of sections are backend ids and hashes of them.
+// Hosts and paths are keys of the map files and nothing else; what the
+// configuration needs to know of a path is its length. Names of sections are
+// backend ids and hashes of them. The only free text of a label in haproxy.cfg
+// are values of headers and paths of health checks, quoted by position; names of
+// headers and cookies stand there within a grammar of letters and digits.
 //
 //	maps/hosts.map      host → section, or il_one_path or il_many_paths when the
 //	                    path decides
@@ -50,6 +52,7 @@ func Render(t routing.Table) (bundle.Bundle, error) {
 	if t.Base.ProxyProtocol {
 		files = append(files, bundle.File{Path: "lists/trusted.lst", Data: strings.Join(t.Base.TrustedProxies, "\n") + "\n"})
 	}
+	files = append(files, allowFiles(p)...)
 	return bundle.Bundle{
 		Cluster:  t.Cluster,
 		Engine:   bundle.HAProxy,
@@ -74,7 +77,9 @@ func renderMain(t routing.Table, p plan, m maps) (string, error) {
 	}
 	share := max(1, t.Base.MaxConnections*t.Base.MaxShare/100)
 	for _, s := range p.sections {
-		s.render(&b, p.backends[s.members[0]].Algorithm, share)
+		if err := s.render(&b, p.options(s), share); err != nil {
+			return "", fmt.Errorf("backend %s: %w", s.name, err)
+		}
 	}
 	return b.String(), nil
 }

@@ -1,8 +1,10 @@
 package haproxy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"interlock/routing"
@@ -38,15 +40,15 @@ func validate(t routing.Table) error {
 	if err := validateBase(t.Base); err != nil {
 		return fmt.Errorf("base: %w", err)
 	}
-	known := make(map[string]bool, len(t.Backends))
-	for _, b := range t.Backends {
+	known := make(map[string]*routing.Backend, len(t.Backends))
+	for i, b := range t.Backends {
 		if err := validateBackend(b); err != nil {
 			return fmt.Errorf("backend %.40q: %w", b.ID, err)
 		}
-		if known[b.ID] {
+		if known[b.ID] != nil {
 			return fmt.Errorf("backend %q is there twice", b.ID)
 		}
-		known[b.ID] = true
+		known[b.ID] = &t.Backends[i]
 	}
 	return validateRoutes(t.Routes, known)
 }
@@ -118,17 +120,52 @@ func validateBackend(b routing.Backend) error {
 		return fmt.Errorf("port %d", b.Port)
 	case b.Mode != routing.ModeTask && b.Mode != routing.ModeVIP:
 		return fmt.Errorf("mode %.40q is unknown", b.Mode)
-	case b.Algorithm != routing.RoundRobin && b.Algorithm != routing.LeastConn && b.Algorithm != routing.IPHash:
+	case balance[b.Algorithm] == "":
 		return fmt.Errorf("algorithm %.40q is unknown", b.Algorithm)
 	case b.MaxFails < 0 || b.MaxFails > 1_000_000:
 		return fmt.Errorf("max_fails %d", b.MaxFails)
 	case b.FailTimeout < 0 || b.FailTimeout > maxMilliseconds:
 		return fmt.Errorf("fail_timeout_ms %d", b.FailTimeout)
+	case !isTimeout(b.ConnectTimeout) || !isTimeout(b.ResponseTimeout) || !isTimeout(b.IdleTimeout):
+		return fmt.Errorf("timeouts %d, %d, %d ms are not within 0 and %d", b.ConnectTimeout, b.ResponseTimeout, b.IdleTimeout, maxMilliseconds)
+	case b.MaxConnections < 0 || b.MaxConnections > 1_000_000:
+		return fmt.Errorf("max_connections %d", b.MaxConnections)
+	}
+	if b.StickyCookie != "" && !routing.IsCookieName(b.StickyCookie) {
+		return fmt.Errorf("sticky_cookie %.80q is not a cookie's name", b.StickyCookie)
+	}
+	if b.Protocol != "" && b.Protocol != routing.H2 {
+		return fmt.Errorf("protocol %.40q is unknown", b.Protocol)
+	}
+	if err := routing.ValidateAllow(b.Allow); err != nil {
+		return err
+	}
+	if err := errors.Join(routing.ValidateHeaders(b.RequestHeaders), routing.ValidateHeaders(b.ResponseHeaders)); err != nil {
+		return err
+	}
+	return validateHealth(b)
+}
+
+// maxHealthPath keeps the line of a check below HAProxy's bound of 2 kB even
+// where much must be quoted.
+const maxHealthPath = 512
+
+func validateHealth(b routing.Backend) error {
+	p := b.HealthPath
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	switch {
+	case p != "" && (p[0] != '/' || len(p)+3*strings.Count(p, "'") > maxHealthPath || strings.ContainsFunc(p, odd) || strings.Contains(p, "#")):
+		return fmt.Errorf("health_path %.80q is not a path of at most %d bytes", p, maxHealthPath)
+	case !isTimeout(b.HealthInterval) || !isTimeout(b.HealthTimeout):
+		return fmt.Errorf("health_interval_ms %d or health_timeout_ms %d", b.HealthInterval, b.HealthTimeout)
+	}
+	if _, ok := routing.Statuses(b.HealthStatus); b.HealthStatus != "" && !ok {
+		return fmt.Errorf("health_status %.80q is not a list of statuses", b.HealthStatus)
 	}
 	return nil
 }
 
-func validateRoutes(routes []routing.Route, known map[string]bool) error {
+func validateRoutes(routes []routing.Route, known map[string]*routing.Backend) error {
 	seen := make(map[string]bool, len(routes))
 	for _, r := range routes {
 		key, err := mapKey(r.Host, r.Path)
@@ -146,18 +183,24 @@ func validateRoutes(routes []routing.Route, known map[string]bool) error {
 	return nil
 }
 
-func validateMembers(ids []string, known map[string]bool) error {
+func validateMembers(ids []string, known map[string]*routing.Backend) error {
 	if len(ids) == 0 {
 		return fmt.Errorf("no backend")
 	}
 	twice := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if !known[id] || twice[id] {
+		if known[id] == nil || twice[id] {
 			return fmt.Errorf("backend %.40q is unknown or named twice", id)
+		}
+		if !slices.Equal(known[id].Allow, known[ids[0]].Allow) {
+			return fmt.Errorf("backends %.40q and %.40q allow different clients", ids[0], id)
 		}
 		twice[id] = true
 	}
 	return nil
 }
+
+// isTimeout accepts 0, the base's.
+func isTimeout(ms int) bool { return ms >= 0 && ms <= maxMilliseconds }
 
 func isPort(n int) bool { return n >= 1 && n <= 65535 }

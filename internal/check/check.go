@@ -42,6 +42,20 @@ type Route struct {
 	Algorithm      string `json:"algorithm,omitempty"`
 	MaxFails       int    `json:"max_fails,omitempty"`
 	FailTimeout    string `json:"fail_timeout,omitempty"`
+
+	ConnectTimeout  string           `json:"timeout_connect,omitempty"`
+	ResponseTimeout string           `json:"timeout_response,omitempty"`
+	IdleTimeout     string           `json:"timeout_idle,omitempty"`
+	MaxConnections  int              `json:"max_connections,omitempty"`
+	HealthPath      string           `json:"health_path,omitempty"`
+	HealthInterval  string           `json:"health_interval,omitempty"`
+	HealthTimeout   string           `json:"health_timeout,omitempty"`
+	HealthStatus    string           `json:"health_status,omitempty"`
+	StickyCookie    string           `json:"sticky_session_cookie,omitempty"`
+	Allow           []string         `json:"allow,omitempty"`
+	Protocol        string           `json:"backend_protocol,omitempty"`
+	RequestHeaders  []routing.Header `json:"request_headers,omitempty"`
+	ResponseHeaders []routing.Header `json:"response_headers,omitempty"`
 }
 
 // Run checks a project as if all of it were deployed, in the order of its
@@ -218,13 +232,24 @@ func (r *run) route(cluster string, route routing.Route, b routing.Backend) Rout
 	if b.Algorithm != routing.RoundRobin {
 		out.Algorithm = b.Algorithm
 	}
-	if b.FailTimeout > 0 {
-		out.FailTimeout = fmt.Sprintf("%dms", b.FailTimeout)
-		if b.FailTimeout%1000 == 0 {
-			out.FailTimeout = fmt.Sprintf("%ds", b.FailTimeout/1000)
-		}
-	}
+	out.FailTimeout = duration(b.FailTimeout)
+	out.ConnectTimeout, out.ResponseTimeout, out.IdleTimeout = duration(b.ConnectTimeout), duration(b.ResponseTimeout), duration(b.IdleTimeout)
+	out.Protocol = b.Protocol
+	out.RequestHeaders, out.ResponseHeaders = b.RequestHeaders, b.ResponseHeaders
+	out.MaxConnections, out.StickyCookie, out.Allow = b.MaxConnections, b.StickyCookie, b.Allow
+	out.HealthPath, out.HealthInterval, out.HealthTimeout, out.HealthStatus = b.HealthPath, duration(b.HealthInterval), duration(b.HealthTimeout), b.HealthStatus
 	return out
+}
+
+// duration writes milliseconds as a label has them; "" for 0.
+func duration(ms int) string {
+	switch {
+	case ms <= 0:
+		return ""
+	case ms%1000 == 0:
+		return fmt.Sprintf("%ds", ms/1000)
+	}
+	return fmt.Sprintf("%dms", ms)
 }
 
 // dropUnnamed drops that a cluster is unknown where its name is no name.

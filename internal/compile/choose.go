@@ -63,6 +63,10 @@ func (c *compiler) goodDraft(s *service, holders map[string]string) *draft {
 	if spec.Bad || !spec.Registers {
 		return nil
 	}
+	if s.present.Bad && s.present.Restricts && len(spec.Allow) == 0 {
+		// Its author wants it closed to some; the old labels have it open.
+		return nil
+	}
 	d := c.draft(s, spec, good.Labels[swarm.CollectionLabel], holders)
 	d.held = good.Digest != s.digest
 	return d

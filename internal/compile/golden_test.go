@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -141,6 +142,7 @@ func writeCluster(b *strings.Builder, out compile.Output) {
 			if be.MaxFails > 0 {
 				fmt.Fprintf(b, " fails %d in %d ms", be.MaxFails, be.FailTimeout)
 			}
+			b.WriteString(rareOptions(be))
 			for _, e := range out.Endpoints[id] {
 				fmt.Fprintf(b, " [%s:%d %s]", e.Address, e.Port, e.Task)
 			}
@@ -154,6 +156,23 @@ func writeCluster(b *strings.Builder, out compile.Output) {
 	for _, id := range slices.Sorted(maps.Keys(out.Present)) {
 		fmt.Fprintf(b, "  present %s\n", id)
 	}
+}
+
+// rareOptions are those of a backend that most have not.
+func rareOptions(be routing.Backend) string {
+	all := map[string]any{}
+	data, err := json.Marshal(be)
+	if err == nil {
+		err = json.Unmarshal(data, &all)
+	}
+	for _, usual := range []string{"id", "service", "service_id", "stack", "port", "network", "mode", "algorithm", "max_fails", "fail_timeout_ms"} {
+		delete(all, usual)
+	}
+	if len(all) == 0 && err == nil {
+		return ""
+	}
+	data, err = json.Marshal(all)
+	return fmt.Sprintf(" %s%s", data, strings.TrimPrefix(fmt.Sprint(err), "<nil>"))
 }
 
 func writeProblems(b *strings.Builder, title string, ps []routing.Problem) {

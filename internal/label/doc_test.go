@@ -80,8 +80,7 @@ func document() string {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.name, r.value, r.doc+refusedMark(r))
 		}
 	}
-	b.WriteString("| `routes.<name>.<label>` | as the label's | Further routes of one service. |\n" +
-		"| `headers.request.<name>`, `headers.response.<name>` | text | Headers to set. |\n\n" +
+	b.WriteString("| `routes.<name>.<label>` | as the label's | Further routes of one service. |\n\n" +
 		"## Other labels that matter\n\n" +
 		"- `com.docker.ucp.access.label`: the collection, such as `/dev`, on services, nodes, networks, secrets and configs.\n" +
 		"- `com.docker.stack.namespace`: the stack; `docker stack deploy` sets it.\n\n" +

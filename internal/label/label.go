@@ -64,6 +64,26 @@ type Spec struct {
 	// MaxFails failures within FailTimeout take an endpoint out; 0 is off.
 	MaxFails    int
 	FailTimeout time.Duration
+	// ConnectTimeout, ResponseTimeout and IdleTimeout are 0 where not given.
+	ConnectTimeout, ResponseTimeout, IdleTimeout time.Duration
+	// MaxConnections to one task; 0 where not given.
+	MaxConnections int
+	// HealthPath is a path with or without a query, "" where not given;
+	// HealthStatus is in the form of routing.Statuses.
+	HealthPath, HealthStatus      string
+	HealthInterval, HealthTimeout time.Duration
+	// StickyCookie is the name of a cookie; "" where not given.
+	StickyCookie string
+	// Allow are CIDRs in the form of routing.Backend.Allow; empty allows all.
+	// Restricts says that some are asked for, if in vain: without them the
+	// service must not be served.
+	Allow     []string
+	Restricts bool
+	// RequestHeaders and ResponseHeaders are in the form of
+	// routing.ValidateHeaders.
+	RequestHeaders, ResponseHeaders []routing.Header
+	// Protocol is "" or routing.H2.
+	Protocol string
 	// WebsocketEndpoints are paths in normal form. Upgrades work on every path.
 	WebsocketEndpoints []string
 
@@ -93,6 +113,8 @@ func Parse(labels map[string]string) (Spec, []routing.Problem) {
 	found = append(found, nearMisses(labels)...)
 	slices.SortStableFunc(found, func(a, b routing.Problem) int { return strings.Compare(a.Label, b.Label) })
 	s.Bad = problems.Errors(found)
+	_, asked := labels[Prefix+"allow"]
+	s.Restricts = asked || speaksOf(found, "allow")
 	return s, found
 }
 
@@ -129,6 +151,9 @@ func tooLarge(labels map[string]string, names []string) (routing.Problem, bool) 
 // parseOne looks the label up in the table and parses its value into s.
 func parseOne(name, value string, s *Spec) []routing.Problem {
 	short, ok := strings.CutPrefix(name, Prefix)
+	if found, header := parseHeader(short, value, s); ok && header && short != requestHeader && short != responseHeader {
+		return about(name, found...)
+	}
 	r := byName[short]
 	if !ok || r == nil {
 		return about(name, unknown(name))
@@ -167,6 +192,10 @@ func unknown(name string) routing.Problem {
 	}
 	if near := cmp.Or(spell.Nearest(short, known()), partOf(short)); near != "" {
 		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label", quote(name)), "did you mean "+Prefix+near+"?")
+	}
+	if strings.HasPrefix(short, "header") {
+		return problems.New(problems.LabelMisspelt, fmt.Sprintf("%s is not a label", quote(name)),
+			"did you mean "+Prefix+requestHeader+"<name> or "+Prefix+responseHeader+"<name>?")
 	}
 	if inFamily(name[len(Prefix):]) {
 		return problems.New(problems.LabelUnsupported, fmt.Sprintf("%s is not served by this version; the service is routed as if it were absent", quote(name)), withoutIt)
@@ -207,6 +236,7 @@ func combine(labels map[string]string, s *Spec, before []routing.Problem) []rout
 			s.Algorithm = routing.IPHash
 		}
 	}
+	found = append(found, healthLimits(labels, s)...)
 	if s.Mode == routing.ModeVIP {
 		found = append(found, vipLimits(labels, s)...)
 	}
@@ -234,12 +264,15 @@ func speaksOf(found []routing.Problem, name string) bool {
 // where Swarm chooses the task.
 func vipLimits(labels map[string]string, s *Spec) []routing.Problem {
 	var found []routing.Problem
-	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout"} {
+	for _, name := range []string{"algorithm", "ip_hash", "max_fails", "fail_timeout", "max_connections", "sticky_session_cookie",
+		"health_path", "health_interval", "health_timeout", "health_status"} {
 		if _, set := labels[Prefix+name]; set {
 			found = append(found, withoutEffect(name, "backend_mode vip leaves the choice of a task to Swarm"))
 		}
 	}
-	s.Algorithm, s.MaxFails = routing.RoundRobin, 0
+	s.Algorithm, s.MaxFails, s.MaxConnections = routing.RoundRobin, 0, 0
+	s.StickyCookie = ""
+	s.HealthPath, s.HealthStatus, s.HealthInterval, s.HealthTimeout = "", "", 0, 0
 	return found
 }
 

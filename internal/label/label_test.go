@@ -3,6 +3,7 @@ package label_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -56,10 +57,41 @@ func writeCase(out *strings.Builder, line string, s label.Spec, found []routing.
 	if s.Registers && !s.Bad {
 		fmt.Fprintf(out, "    hosts=%v port=%d network=%q root=%s rewrite=%t cluster=%q/%t default=%t mode=%s algorithm=%s fails=%d/%s ws=%v\n",
 			s.Hosts, s.Port, s.Network, s.ContextRoot, s.Rewrite, s.Cluster, s.ClusterSet, s.DefaultBackend, s.Mode, s.Algorithm, s.MaxFails, s.FailTimeout, s.WebsocketEndpoints)
+		if o := options(s); o != "" {
+			fmt.Fprintf(out, "   %s\n", o)
+		}
 	}
 	for _, p := range found {
 		fmt.Fprintf(out, "    %s %s [%s] %s -> %s\n", p.Severity, p.Code, p.Label, p.Message, p.Hint)
 	}
+}
+
+// options are those of a service that are rarely set.
+func options(s label.Spec) string {
+	var out strings.Builder
+	for _, o := range []struct {
+		name  string
+		value any
+		set   bool
+	}{
+		{"connect", s.ConnectTimeout, s.ConnectTimeout != 0},
+		{"response", s.ResponseTimeout, s.ResponseTimeout != 0},
+		{"idle", s.IdleTimeout, s.IdleTimeout != 0},
+		{"connections", s.MaxConnections, s.MaxConnections != 0},
+		{"health", fmt.Sprintf("%s[%s]", s.HealthPath, s.HealthStatus), s.HealthPath+s.HealthStatus != ""},
+		{"sticky", s.StickyCookie, s.StickyCookie != ""},
+		{"allow", s.Allow, s.Restricts},
+		{"request", s.RequestHeaders, s.RequestHeaders != nil},
+		{"response", s.ResponseHeaders, s.ResponseHeaders != nil},
+		{"protocol", s.Protocol, s.Protocol != ""},
+		{"every", s.HealthInterval, s.HealthInterval != 0},
+		{"within", s.HealthTimeout, s.HealthTimeout != 0},
+	} {
+		if o.set {
+			fmt.Fprintf(&out, " %s=%v", o.name, o.value)
+		}
+	}
+	return out.String()
 }
 
 func lines(t *testing.T, name string) []string {
@@ -205,6 +237,12 @@ func checkSpec(t *testing.T, s label.Spec, found []routing.Problem) {
 	}
 	if !nameForm.MatchString(s.Network) || !nameForm.MatchString(s.Cluster) {
 		t.Errorf("name: %q %q", s.Network, s.Cluster)
+	}
+	if err := routing.ValidateAllow(s.Allow); err != nil || s.Restricts && !s.Bad && len(s.Allow) == 0 {
+		t.Errorf("allow %q: %v", s.Allow, err)
+	}
+	if err := errors.Join(routing.ValidateHeaders(s.RequestHeaders), routing.ValidateHeaders(s.ResponseHeaders)); err != nil {
+		t.Error(err)
 	}
 	if s.Bad != (s.Registers && problems.Errors(found)) {
 		t.Errorf("bad=%t, problems %v", s.Bad, found)

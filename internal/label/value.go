@@ -16,6 +16,7 @@ import (
 const (
 	defaultFailTimeout = 10 * time.Second
 	maxMaxFails        = 1000
+	maxMaxConnections  = 100_000
 	minFailTimeout     = time.Second
 	maxFailTimeout     = time.Hour
 )
@@ -105,23 +106,63 @@ func parseCluster(value string, s *Spec) []routing.Problem {
 	return nil
 }
 
-func parseMaxFails(value string, s *Spec) []routing.Problem {
+var (
+	parseMaxFails       = number(0, maxMaxFails, func(s *Spec, n int) { s.MaxFails = n })
+	parseMaxConnections = number(1, maxMaxConnections, func(s *Spec, n int) { s.MaxConnections = n })
+	parseFailTimeout    = duration(minFailTimeout, maxFailTimeout, func(s *Spec, d time.Duration) { s.FailTimeout = d })
+)
+
+func parseCookie(value string, s *Spec) []routing.Problem {
 	v := trim(value)
-	n, err := strconv.ParseUint(v, 10, 32)
-	if err != nil || n > maxMaxFails || !digits.MatchString(v) {
-		return one(problems.LabelNumber, fmt.Sprintf("%s is not a number from 0 to %d", quote(value), maxMaxFails), "write plain digits, for example 3")
+	switch {
+	case placeholder("sticky_session_cookie", v):
+		return placeholderProblem(value)
+	case !routing.IsCookieName(v):
+		return one(problems.LabelName, quote(value)+" can't be the name of a cookie here", "use at most 64 letters, digits and _ . -, for example session")
+	case strings.HasPrefix(v, "__Host-") || strings.HasPrefix(v, "__Secure-"):
+		return one(problems.LabelName, quote(value)+" is a name that browsers take over TLS only", "use a name without __Host- and __Secure-")
 	}
-	s.MaxFails = int(n)
+	s.StickyCookie = v
 	return nil
 }
 
-func parseFailTimeout(value string, s *Spec) []routing.Problem {
-	d, ok := parseDuration(trim(value))
-	if !ok || d < minFailTimeout || d > maxFailTimeout {
-		return one(problems.LabelDuration, quote(value)+" is not a duration from 1s to 1h", "write a number and a unit, for example 10s")
+// number makes the parse function of a whole number within bounds.
+func number(least, most int, set func(*Spec, int)) func(string, *Spec) []routing.Problem {
+	return func(value string, s *Spec) []routing.Problem {
+		v := trim(value)
+		n, err := strconv.ParseUint(v, 10, 31)
+		if err != nil || int(n) < least || int(n) > most || !digits.MatchString(v) {
+			return one(problems.LabelNumber, fmt.Sprintf("%s is not a number from %d to %d", quote(value), least, most), "write plain digits, for example 3")
+		}
+		set(s, int(n))
+		return nil
 	}
-	s.FailTimeout = d
-	return nil
+}
+
+// duration makes the parse function of a duration within bounds.
+func duration(least, most time.Duration, set func(*Spec, time.Duration)) func(string, *Spec) []routing.Problem {
+	return func(value string, s *Spec) []routing.Problem {
+		d, ok := parseDuration(trim(value))
+		if !ok || d < least || d > most {
+			return one(problems.LabelDuration, fmt.Sprintf("%s is not a duration from %s to %s", quote(value), brief(least), brief(most)),
+				"write a number and a unit, for example 10s")
+		}
+		set(s, d)
+		return nil
+	}
+}
+
+// brief writes a bound as the docs do: "1h" where Go says "1h0m0s".
+func brief(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d%unit.of == 0 {
+			return strconv.Itoa(int(d/unit.of)) + unit.name
+		}
+	}
+	return strconv.Itoa(int(d/time.Millisecond)) + "ms"
 }
 
 // parseDuration reads one number with one unit; without a unit it is seconds,
@@ -189,15 +230,9 @@ func choice(values map[string]func(*Spec)) func(string, *Spec) []routing.Problem
 	}
 }
 
-var parseKnownAlgorithm = choice(map[string]func(*Spec){
+var parseAlgorithm = choice(map[string]func(*Spec){
 	routing.RoundRobin: func(s *Spec) { s.Algorithm = routing.RoundRobin },
 	routing.LeastConn:  func(s *Spec) { s.Algorithm = routing.LeastConn },
 	routing.IPHash:     func(s *Spec) { s.Algorithm = routing.IPHash },
+	routing.Random:     func(s *Spec) { s.Algorithm = routing.Random },
 })
-
-func parseAlgorithm(value string, s *Spec) []routing.Problem {
-	if trim(value) == "random" {
-		return one(problems.LabelUnsupported, "algorithm random is not served by this version; round_robin is used", "write one that is served: round_robin, least_conn or ip_hash")
-	}
-	return parseKnownAlgorithm(value, s)
-}

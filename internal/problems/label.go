@@ -27,6 +27,8 @@ const (
 	LabelNetworkPrefix     = "label-network-prefix"
 	LabelWithoutEffect     = "label-without-effect"
 	LabelsTooLarge         = "labels-too-large"
+	LabelAllow             = "label-allow"
+	LabelHeader            = "label-header"
 )
 
 func labelEntries() []Entry {
@@ -93,10 +95,10 @@ func labelEntries() []Entry {
 			"Remove it; docs/labels.md lists all labels."},
 		{LabelUnsupported, routing.Warning,
 			"This version knows the label but does not serve it yet. The service is routed as if the label were absent.",
-			"com.docker.lb.sticky_session_cookie: session",
+			"com.docker.lb.weight: \"10\"",
 			"Nothing; or remove the label until it is served."},
 		{LabelUnsupportedUnsafe, routing.Error,
-			"The label asks for a protection (TLS, an allow list) that this version does not serve yet, and routing the service without it would be against its author's wish. The labels are not accepted.",
+			"The label asks for a protection (TLS) that this version does not serve yet, and routing the service without it would be against its author's wish. The labels are not accepted.",
 			"com.docker.lb.ssl_passthrough: \"true\"",
 			"Remove the label if the service may be reached without it, or wait for a version that serves it."},
 		{LabelMisplaced, routing.Error,
@@ -119,6 +121,14 @@ func labelEntries() []Entry {
 			"A label has no effect beside the others of the same service.",
 			"com.docker.lb.context_root_rewrite: \"true\"   # without context_root",
 			"Remove it, or add the label that it belongs to."},
+		{LabelAllow, routing.Error,
+			"`com.docker.lb.allow` is not a list of client addresses and networks, or differs from that of the service whose host and path it would share. The service is never opened because of it: it keeps its last good route only if that had a list too, and does not join the other service.",
+			"com.docker.lb.allow: 10.0.0.1/8",
+			"Write addresses and networks separated by commas: `10.0.0.0/8,192.0.2.7,2001:db8::/32`. Give services that share a host and path the same list."},
+		{LabelHeader, routing.Error,
+			"A label `com.docker.lb.headers.…` names a header that can't be set or that is the router's own, or its value is not one line of printable ASCII. The labels are not accepted.",
+			"com.docker.lb.headers.request.X-Forwarded-For: 10.0.0.1",
+			"Use a name of letters, digits and `-` that is not among those of [headers.request](labels.md), and a value in one line."},
 		{LabelsTooLarge, routing.Error,
 			"The service's labels are larger than what is read: 64 kB of text or 256 routing labels. They are not looked at any further.",
 			"com.docker.lb.hosts: <a megabyte of text>",

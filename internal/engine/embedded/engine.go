@@ -152,13 +152,7 @@ func (e *Engine) Apply(_ context.Context, b bundle.Bundle, revision string, eps 
 
 // swap makes the next state from the engine's table what requests see.
 func (e *Engine) swap(revision string, eps routing.Endpoints) {
-	old := e.state.Load()
-	next := newState(e.table, revision, eps, &e.memory)
-	next.upstream = upstreamFor(e.table.Base, old)
-	e.state.Store(next)
-	if old != nil && old.upstream != next.upstream {
-		old.upstream.retire()
-	}
+	e.state.Store(newState(e.table, revision, eps, &e.memory))
 }
 
 // openDoors opens the ports of t that are not open.

@@ -24,7 +24,8 @@ type exchange struct {
 	host    string // as sent
 	id      string
 	header  http.Header // of the answer
-	chosen  member      // the endpoint that is being tried or answered
+	sticky  sticky
+	chosen  member // the endpoint that is being tried or answered
 	started time.Time
 }
 
@@ -47,6 +48,13 @@ func (e *Engine) handle(f *front, proxy http.Handler, w http.ResponseWriter, r *
 	x.resolve(r)
 	if closes := f.retired.Load() || e.draining() || r.RequestURI[0] != '/'; closes && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
+	}
+	if x.answer.Route != nil {
+		x.pool = x.state.pools[x.answer.Route]
+	}
+	if x.pool != nil && !x.pool.allows(x.client) {
+		writePage(w, http.StatusForbidden, "This service is not open to your address.")
+		return
 	}
 	switch x.answer.Status {
 	case routing.Forward:
@@ -76,7 +84,6 @@ func (x *exchange) resolve(r *http.Request) {
 
 // forward sends the request to the route's pool if it has not used its share.
 func (e *Engine) forward(f *front, proxy http.Handler, w http.ResponseWriter, r *http.Request, x *exchange) {
-	x.pool = x.state.pools[x.answer.Route]
 	if !x.pool.enter() {
 		// Kept alive, refused connections would fill the proxy all the same [E30].
 		w.Header().Set("Connection", "close")
@@ -89,20 +96,6 @@ func (e *Engine) forward(f *front, proxy http.Handler, w http.ResponseWriter, r 
 		r.Body = &patientBody{body: r.Body, control: http.NewResponseController(w), timeout: f.settings.client}
 	}
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-}
-
-// hold counts the request on m, and no longer on what it tried before.
-func (x *exchange) hold(m member) {
-	x.release()
-	x.chosen = m
-	m.target.busy.Add(1)
-}
-
-func (x *exchange) release() {
-	if x.chosen.target != nil {
-		x.chosen.target.busy.Add(-1)
-		x.chosen = member{}
-	}
 }
 
 // patientBody gives each read of a request's body its own deadline, so that a

@@ -9,7 +9,7 @@ import (
 )
 
 func poolOf(algorithm string, n int) *pool {
-	p := &pool{algorithm: algorithm, tally: &tally{}}
+	p := &pool{options: routing.Backend{Algorithm: algorithm}, tally: &tally{}}
 	for i := range n {
 		p.members = append(p.members, member{target: &target{key: fmt.Sprint("t", i)}})
 	}
@@ -19,7 +19,7 @@ func poolOf(algorithm string, n int) *pool {
 // picks returns the keys of n picks for a client.
 func picks(p *pool, client string, n int) (keys []string) {
 	for range n {
-		m, ok := p.pick(client, nil, time.Time{})
+		m, ok, _ := p.pick(client, "", nil, time.Time{})
 		if !ok {
 			return append(keys, "none")
 		}
@@ -58,7 +58,7 @@ func TestLeastConn(t *testing.T) {
 // An endpoint that leaves moves no client but its own.
 func TestIPHashMovesFewClients(t *testing.T) {
 	p := poolOf(routing.IPHash, 5)
-	fewer := &pool{algorithm: p.algorithm, tally: p.tally, members: p.members[:4]}
+	fewer := &pool{options: p.options, tally: p.tally, members: p.members[:4]}
 	for i := range 200 {
 		client := fmt.Sprint("192.0.2.", i)
 		before, after := picks(p, client, 1)[0], picks(fewer, client, 1)[0]
@@ -85,11 +85,11 @@ func TestPassiveFailures(t *testing.T) {
 		t.Fatal("two failures did not take the endpoint out")
 	}
 	for range 4 {
-		if m, _ := p.pick("", nil, now); m.target != p.members[1].target {
+		if m, _, _ := p.pick("", "", nil, now); m.target != p.members[1].target {
 			t.Errorf("picked %s, which is out", m.target.key)
 		}
 	}
-	if m, ok := p.pick("", []*target{p.members[1].target}, now); !ok || m.target != bad.target {
+	if m, ok, _ := p.pick("", "", []*target{p.members[1].target}, now); !ok || m.target != bad.target {
 		t.Error("an endpoint that is out must serve where no other is left")
 	}
 	if bad.isOut(now.Add(10 * time.Second)) {
@@ -120,8 +120,8 @@ func TestStateKeepsMemory(t *testing.T) {
 	table.Backends[0].Algorithm = routing.LeastConn
 	eps["be_a"] = eps["be_a"][:1]
 	after := newState(table, "2", eps, &m)
-	if len(before.targets) != 2 || len(after.targets) != 1 || len(m.targets) != 1 {
-		t.Fatalf("targets: %d, then %d, remembered %d", len(before.targets), len(after.targets), len(m.targets))
+	if len(before.checks) != 2 || len(after.checks) != 1 || len(m.targets) != 1 {
+		t.Fatalf("targets: %d, then %d, remembered %d", len(before.checks), len(after.checks), len(m.targets))
 	}
 	old, next := before.pools[before.route()], after.pools[after.route()]
 	if old.members[0].target != next.members[0].target || old.tally != next.tally {

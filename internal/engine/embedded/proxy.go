@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,33 +23,49 @@ const retries = 3
 
 var errNoEndpoint = errors.New("no endpoint is up")
 
+// upstreamSettings are what all endpoints of a pool have in common.
+type upstreamSettings struct {
+	connect, response time.Duration
+	h2                bool
+}
+
+func upstreamSettingsOf(b routing.Base, o routing.Backend) upstreamSettings {
+	return upstreamSettings{
+		connect:  milliseconds(o.ConnectTimeout, milliseconds(b.ConnectTimeout, time.Second)),
+		response: milliseconds(o.ResponseTimeout, milliseconds(b.ServerTimeout, time.Minute)),
+	}
+}
+
 // upstream holds the connections to endpoints.
 type upstream struct {
-	connect, response time.Duration
 	// kept re-uses connections; once does not. A re-used connection may be
 	// closed by the other end while a request is on its way: only what may be
 	// sent twice goes there.
 	kept, once *http.Transport
 }
 
-// upstreamFor is old's upstream where it fits b.
-func upstreamFor(b routing.Base, old *state) *upstream {
-	u := &upstream{connect: milliseconds(b.ConnectTimeout, time.Second), response: milliseconds(b.ServerTimeout, time.Minute)}
-	if old != nil && old.upstream.connect == u.connect && old.upstream.response == u.response {
-		return old.upstream
-	}
-	u.kept = &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: u.connect}).DialContext,
-		ResponseHeaderTimeout:  u.response,
+func newUpstream(s upstreamSettings) *upstream {
+	u := &upstream{kept: &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: s.connect}).DialContext,
+		ResponseHeaderTimeout:  s.response,
 		DisableCompression:     true,
 		MaxIdleConns:           1024,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        2 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-	}
+		Protocols:              protocols(s.h2),
+	}}
 	u.once = u.kept.Clone()
 	u.once.DisableKeepAlives = true
 	return u
+}
+
+// protocols are those of an endpoint: nothing is negotiated.
+func protocols(h2 bool) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(!h2)
+	p.SetUnencryptedHTTP2(h2)
+	return p
 }
 
 // retire lets requests under way finish and closes idle connections.
@@ -82,6 +99,9 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL = outURL(x.answer)
 	p.Out.Host = x.host
 	h := p.Out.Header
+	if name := x.pool.options.StickyCookie; name != "" {
+		x.sticky = unmark(h, name)
+	}
 	for name := range h {
 		if !isPlainName(name) || strings.HasPrefix(name, "X-Forwarded-") {
 			delete(h, name)
@@ -97,6 +117,13 @@ func rewrite(p *httputil.ProxyRequest) {
 	h.Set("X-Forwarded-Proto", "http")
 	h.Set("X-Forwarded-Host", x.host)
 	h.Set("X-Request-Id", x.id)
+	setHeaders(h, x.pool.options.RequestHeaders)
+}
+
+func setHeaders(h http.Header, list []routing.Header) {
+	for _, own := range list {
+		h.Set(own.Name, own.Value)
+	}
 }
 
 // isPlainName says whether a header's name is of letters, digits and "-". Many
@@ -135,14 +162,15 @@ type roundTripper struct{}
 func (roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
 	var tried []*target
-	failure := errNoEndpoint
+	var failure error
+	full := time.NewTimer(x.pool.patience)
+	defer full.Stop()
 	for range retries + 1 {
-		m, ok := x.pool.pick(x.client, tried, time.Now())
-		if !ok {
-			break
+		if err := x.take(r.Context(), tried, full.C); err != nil {
+			return nil, cmp.Or(failure, err)
 		}
-		x.hold(m)
-		response, err := x.state.upstream.transport(r).RoundTrip(addressed(r, m))
+		m := x.chosen
+		response, err := m.upstream.transport(r).RoundTrip(addressed(r, m))
 		if err == nil {
 			return response, nil
 		}
@@ -180,8 +208,13 @@ func isConnectFailure(err error) bool {
 func (e *Engine) modifyResponse(r *http.Response) error {
 	x := exchangeOf(r.Request.Context())
 	r.Header.Del("X-Request-Id")
+	setHeaders(r.Header, x.pool.options.ResponseHeaders)
 	if _, ok := r.Header["Content-Type"]; !ok {
 		x.header["Content-Type"] = nil // no guessing
+	}
+	limitTunnel(r, x.pool.options)
+	if name := x.pool.options.StickyCookie; name != "" {
+		mark(r.Header, name, x.chosen.mark, x.sticky)
 	}
 	if x.state.base.InfoHeaders {
 		r.Header.Set("X-Proxy-Id", e.options.ProxyID)
@@ -199,6 +232,8 @@ func (e *Engine) explainFailure(w http.ResponseWriter, r *http.Request, err erro
 	switch {
 	case errors.Is(err, context.Canceled):
 		panic(http.ErrAbortHandler) // the client has left
+	case errors.Is(err, errFull):
+		writePage(w, http.StatusServiceUnavailable, "This service has all the requests that it may have.")
 	case errors.Is(err, errNoEndpoint), isConnectFailure(err):
 		writePage(w, http.StatusServiceUnavailable, "No instance of this service can be reached.")
 	case errors.As(err, &timeout) && timeout.Timeout():

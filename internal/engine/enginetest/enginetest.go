@@ -52,6 +52,19 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"DeadEndpoint", testDeadEndpoint},
 		{"NoEndpoint", testNoEndpoint},
 		{"Share", testShare},
+		{"Random", testRandom},
+		{"ConnectTimeout", testConnectTimeout},
+		{"ResponseTimeout", testResponseTimeout},
+		{"IdleTimeout", testIdleTimeout},
+		{"MaxConnections", testMaxConnections},
+		{"MaxConnectionsQueue", testMaxConnectionsQueue},
+		{"Sticky", testSticky},
+		{"StickyOwnCookie", testStickyOwnCookie},
+		{"Allow", testAllow},
+		{"OwnHeaders", testOwnHeaders},
+		{"HostileHeaders", testHostileHeaders},
+		{"H2", testH2},
+		{"HealthCheck", testHealthCheck},
 		{"Health", testHealth},
 		{"Refusal", testRefusal},
 		{"BusyPort", testBusyPort},
@@ -59,7 +72,11 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"ApplyUnderLoad", testApplyUnderLoad},
 		{"EndpointsLeaveUnderLoad", testEndpointsLeaveUnderLoad},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, newBench(t, make(t))) })
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, make(t))
+			b.another = make
+			c.test(t, b)
+		})
 	}
 }
 
@@ -69,6 +86,7 @@ type bench struct {
 	table     routing.Table
 	endpoints routing.Endpoints
 	revision  int
+	another   func(*testing.T) Harness
 }
 
 // patience is how long anything may take here.

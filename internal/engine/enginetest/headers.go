@@ -63,14 +63,7 @@ func testProxyProtocol(t *testing.T, b *bench) {
 func testWebsocket(t *testing.T, b *bench) {
 	b.route("ws.org", "/chat", startEcho(t))
 	b.apply(t)
-	conn := dial(t, b.address())
-	defer conn.Close()
-	from := bufio.NewReader(conn)
-	got, err := ask(conn, from, getRequest("ws.org", "/chat", "Connection: Upgrade", "Upgrade: websocket",
-		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
-	if err != nil || got.status != 101 {
-		t.Fatalf("upgrade: %d, %v", got.status, err)
-	}
+	conn, from := b.upgrade(t)
 	b.apply(t) // the connection outlives a change
 	for _, line := range []string{"hello\n", "again\n"} {
 		_, _ = io.WriteString(conn, line)

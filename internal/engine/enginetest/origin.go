@@ -38,7 +38,12 @@ func serveOrigin(t *testing.T, name string, handler http.Handler) *origin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: handler, DisableGeneralOptionsHandler: true}
+	return serveProtocols(t, name, handler, nil, ln)
+}
+
+// serveProtocols serves with the given protocols, nil for HTTP/1.1.
+func serveProtocols(t *testing.T, name string, handler http.Handler, protocols *http.Protocols, ln net.Listener) *origin {
+	server := &http.Server{Handler: handler, DisableGeneralOptionsHandler: true, Protocols: protocols}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return &origin{name: name, port: ln.Addr().(*net.TCPAddr).Port, stop: func() { _ = server.Shutdown(context.Background()) }}

@@ -89,8 +89,8 @@ type reader struct {
 }
 
 func (r *reader) line(line string) error {
-	if n := len(strings.Fields(line)); len(line) > maxLine || n > maxWords {
-		return fmt.Errorf("%d words in %d bytes, %d in %d allowed", n, len(line), maxWords, maxLine)
+	if len(line) > maxLine {
+		return fmt.Errorf("%d bytes, %d allowed", len(line), maxLine)
 	}
 	r.revision = r.revision || strings.TrimSpace(line) == "description @REVISION@"
 	if mark, ok := strings.CutPrefix(line, endpointsMark); ok {
@@ -102,6 +102,9 @@ func (r *reader) line(line string) error {
 	words, err := wordsOf(line)
 	if err != nil || len(words) == 0 {
 		return err
+	}
+	if len(words) > maxWords {
+		return fmt.Errorf("%d words, %d allowed", len(words), maxWords)
 	}
 	kind, name, ok := r.checker.section(words)
 	if !ok {

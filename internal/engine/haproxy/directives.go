@@ -47,7 +47,7 @@ var directives = map[string][]string{
 	"backend": {
 		"balance", "mode", "hash-type", "hash-balance-factor", "http-reuse", "http-check", "log", "log-tag", "no",
 		"option", "acl", "retries", "retry-on", "timeout", "fullconn", "max-keep-alive-queue", "http-request", "http-response",
-		"http-after-response", "http-error", "errorloc", "errorloc302", "errorloc303", "compression", "cookie", "stick", "stick-table",
+		"http-after-response", "http-error", "errorloc", "errorloc302", "errorloc303", "compression", "cookie", "dynamic-cookie-key", "stick", "stick-table",
 		"description",
 	},
 }
@@ -185,9 +185,19 @@ func action(words []string, i int) error {
 	return fmt.Errorf("%.60q is not among the actions of a bundle", words[i])
 }
 
+// isPlainHeader says whether word 3 is a header's value in which HAProxy
+// evaluates nothing: any text may stand there.
+func isPlainHeader(words []string) bool {
+	return len(words) == 4 && (words[0] == "http-request" || words[0] == "http-response") && words[1] == "set-header" &&
+		!strings.Contains(strings.ReplaceAll(words[3], "%%", ""), "%")
+}
+
 // files refuses every path that is not the bundle's own.
 func files(words []string) error {
 	for i, w := range words {
+		if i == 3 && isPlainHeader(words) {
+			continue
+		}
 		switch w {
 		case "file", "lf-file", "-f", "errorfile", "errorfiles":
 			if i+1 == len(words) || !ownFile.MatchString(words[i+1]) {

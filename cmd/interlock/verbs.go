@@ -17,6 +17,7 @@ func verbs() []*cobra.Command {
 		newHealthcheckCommand(),
 		newInstallCommand(),
 		newJudgeCommand(),
+		newMigrateCommand(),
 		newPlanCommand(),
 		newProblemsCommand(),
 		newProxyCommand(),

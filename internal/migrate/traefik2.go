@@ -1,0 +1,305 @@
+package migrate
+
+import (
+	"slices"
+	"strings"
+)
+
+// dynamic is what a service's labels of Traefik 2 and 3 declare, by name.
+type dynamic struct {
+	routers, services, middlewares map[string]options
+	// order has the routers' names in the order of the file.
+	order []string
+	// rest are the entries of anything else.
+	rest []int
+}
+
+// dynamicOf sorts a service's labels.
+func dynamicOf(s *service) dynamic {
+	d := dynamic{routers: map[string]options{}, services: map[string]options{}, middlewares: map[string]options{}}
+	kinds := map[string]map[string]options{"routers": d.routers, "services": d.services, "middlewares": d.middlewares}
+	for at, e := range s.entries {
+		if versionOf(e.name) != traefik2 || !isTraefik(e.name) {
+			continue
+		}
+		part, kind, name, rest := split2(e.name)
+		if strings.EqualFold(part, "swarm") {
+			continue // common to all versions
+		}
+		group := kinds[strings.ToLower(kind)]
+		if !strings.EqualFold(part, "http") || group == nil || rest == "" {
+			d.rest = append(d.rest, at)
+			continue
+		}
+		if group[name] == nil {
+			group[name] = options{}
+			if strings.EqualFold(kind, "routers") {
+				d.order = append(d.order, name)
+			}
+		}
+		group[name][strings.ToLower(rest)] = option{at, e.value}
+	}
+	return d
+}
+
+// split2 splits traefik.http.routers.web.rule into its four parts.
+func split2(name string) (part, kind, object, rest string) {
+	_, name, _ = strings.Cut(name, ".")
+	part, name = cutName(name)
+	kind, name = cutName(name)
+	object, rest = cutName(name)
+	return part, kind, object, rest
+}
+
+// router is a router as far as it can be one route of ours.
+type router struct {
+	name    string
+	options options
+	rule    option
+	form    form
+	// service is the name of the service it leads to, redirects whether a
+	// middleware sends all its requests elsewhere.
+	service   string
+	redirects bool
+	// strips are the entries that strip the path.
+	strips []int
+}
+
+// translate2 translates the labels of Traefik 2 and 3.
+func (t *traefik) translate2() {
+	d := dynamicOf(t.service)
+	for at := range t.service.entries {
+		if isTraefik(t.service.entries[at].name) {
+			t.common(at)
+		}
+	}
+	for _, at := range d.rest {
+		t.out.lose(at, "it has no counterpart here", withoutIt)
+	}
+	var routers []router
+	for _, name := range d.order {
+		if r, ok := t.router(name, d); ok {
+			routers = append(routers, r)
+		}
+	}
+	if !t.out.refused {
+		t.joinRouters(routers, d)
+	}
+}
+
+// router reads one router; ok says that it is one that leads to the service.
+func (t *traefik) router(name string, d dynamic) (router, bool) {
+	r := router{name: name, options: d.routers[name]}
+	var ok bool
+	if r.rule, ok = r.options["rule"]; !ok {
+		t.out.refuse(first(r.options), "router "+quote(name)+" has no rule; its host would come from Traefik's own configuration", "add a rule: Host(`app.example.com`)")
+		return r, false
+	}
+	if r.service, ok = t.target(r, d); !ok {
+		return r, false
+	}
+	f, err := parseRule(r.rule.value)
+	if err != nil {
+		t.refuseRule(r.rule.at, err)
+		return r, false
+	}
+	r.form = f
+	t.middlewares(&r, d)
+	return r, true
+}
+
+// target finds the service that a router leads to.
+func (t *traefik) target(r router, d dynamic) (string, bool) {
+	named, ok := r.options["service"]
+	if !ok {
+		if len(d.services) != 1 {
+			t.out.refuse(r.rule.at, "router "+quote(r.name)+" names none of the service's ports", "add the port, by traefik.http.services."+quoteName(r.name)+".loadbalancer.server.port; of several, name one in the router's service")
+			return "", false
+		}
+		for name := range d.services {
+			return name, true
+		}
+	}
+	name := ownProvider(named.value)
+	if strings.HasSuffix(name, "@internal") {
+		t.out.lose(named.at, "router "+quote(r.name)+" leads to a part of Traefik, and is not expressed", "remove the router's labels")
+		return "", false
+	}
+	if d.services[name] == nil {
+		t.out.refuse(named.at, "the labels of this service do not declare "+quote(named.value), "declare its port here, by traefik.http.services."+quoteName(name)+".loadbalancer.server.port")
+		return "", false
+	}
+	return name, true
+}
+
+// ownProvider takes off the name of the provider that the labels come from.
+func ownProvider(name string) string {
+	for _, provider := range []string{"@docker", "@swarm"} {
+		name = strings.TrimSuffix(name, provider)
+	}
+	return name
+}
+
+// joinRouters makes one route of all routers. Those that only redirect are none.
+func (t *traefik) joinRouters(routers []router, d dynamic) {
+	serving := slices.DeleteFunc(slices.Clone(routers), func(r router) bool { return r.redirects })
+	if len(serving) == 0 {
+		serving = routers
+	}
+	if len(serving) == 0 {
+		if len(t.out.found) == 0 {
+			t.out.refuse(t.firstOwn(), "the service has no router with a rule", "write the service's labels by hand, where it is to be routed")
+		}
+		t.out.refused = true
+		return
+	}
+	one := serving[0]
+	for _, r := range serving[1:] {
+		if r.service != one.service || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
+			t.out.refuse(r.rule.at, "router "+quote(r.name)+" differs from router "+quote(one.name)+" in path, port or middlewares; here a service has one route", "make it services of their own, one for each router")
+			return
+		}
+		for _, h := range r.form.hosts {
+			one.form.hosts = appendNew(one.form.hosts, h)
+		}
+		one.form.segments = one.form.segments && r.form.segments
+	}
+	t.route(one.rule.at, one.form)
+	for _, at := range one.strips {
+		t.out.wish(at, "context_root_rewrite", "true", true)
+		break
+	}
+	for _, r := range routers {
+		t.routerOptions(r, one)
+	}
+	t.serviceOptions(d.services[one.service], one)
+	t.unused(d, one.service)
+}
+
+func (t *traefik) firstOwn() int {
+	return slices.IndexFunc(t.service.entries, func(e entry) bool { return isTraefik(e.name) })
+}
+
+// routerOptions translates what a router has besides its rule.
+func (t *traefik) routerOptions(r, one router) {
+	for _, name := range byEntry(r.options) {
+		o := r.options[name]
+		switch {
+		case name == "rule" && covers(one.form, r.form), name == "service":
+			t.out.drop(o.at)
+		case name == "rule":
+			t.out.lose(o.at, "hosts that only redirect are not routed", "redirect in the application, or in front of the proxies")
+		case name == "entrypoints":
+			t.entryPoints(o.at, o.value)
+		case name == "middlewares":
+			t.used(o)
+		case name == "tls" && isFalse(o.value), name == "rulesyntax":
+			t.out.drop(o.at)
+		case name == "tls" || strings.HasPrefix(name, "tls."):
+			t.out.lose(o.at, "TLS for clients is not expressed: the route is served by plain HTTP", "end TLS in front of the proxies, then remove the label")
+		case name == "priority":
+			t.out.lose(o.at, "there are no priorities: the longest path wins", "remove the label if that gives the same order")
+		default:
+			t.out.lose(o.at, "it has no counterpart here", withoutIt)
+		}
+	}
+}
+
+func isFalse(value string) bool { return strings.EqualFold(value, "false") }
+
+// covers says whether all that b matches is matched by a.
+func covers(a, b form) bool {
+	for _, h := range b.hosts {
+		if !slices.Contains(a.hosts, h) {
+			return false
+		}
+	}
+	return a.path == "/" || a.path == b.path
+}
+
+// byEntry are the names of options in the order of the file.
+func byEntry(o options) []string {
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return o[a].at - o[b].at })
+	return names
+}
+
+// serviceOptions translates the service that the route leads to.
+func (t *traefik) serviceOptions(o options, one router) {
+	if _, ok := o["loadbalancer.server.port"]; !ok {
+		t.out.refuse(one.rule.at, "the service has no port", "add traefik.http.services."+quoteName(one.service)+".loadbalancer.server.port, the port inside the container")
+		return
+	}
+	cookie, named := o["loadbalancer.sticky.cookie.name"]
+	for _, name := range byEntry(o) {
+		at, value := o[name].at, o[name].value
+		short, balancer := strings.CutPrefix(name, "loadbalancer.")
+		switch {
+		case !balancer:
+			t.out.refuse(at, "the service is not one with a load balancer of its own; weights, mirrors and failover are not expressed", "lead the router to a service with loadbalancer.server.port")
+		case short == "server.port":
+			t.out.wish(at, "port", value, true)
+		case short == "server.scheme":
+			t.scheme(at, value)
+		case short == "server.url":
+			t.out.refuse(at, "requests to an address are not expressed", "route to the service's own port")
+		case short == "passhostheader":
+			t.switched(at, value, true, "the application gets the Host that the client sent")
+		case strings.HasPrefix(short, "sticky"):
+			t.sticky(at, short, value, named, cookie)
+		case strings.HasPrefix(short, "healthcheck."):
+			t.health(at, strings.TrimPrefix(short, "healthcheck."), value)
+		case short == "strategy":
+			t.strategy(at, value)
+		default:
+			t.out.lose(at, "it has no counterpart here", withoutIt)
+		}
+	}
+}
+
+func (t *traefik) sticky(at int, short, value string, named bool, cookie option) {
+	switch {
+	case short == "sticky.cookie.name":
+		t.out.wish(at, "sticky_session_cookie", cookie.value, false)
+	case (short == "sticky" || short == "sticky.cookie") && isFalse(value):
+		t.out.drop(at)
+	case (short == "sticky" || short == "sticky.cookie") && named:
+		t.out.drop(at)
+	case short == "sticky" || short == "sticky.cookie":
+		t.out.lose(at, "the name of the cookie is Traefik's own choice, so it can't be taken over", "keep clients at a task by com.docker.lb.algorithm: ip_hash")
+	default:
+		t.out.lose(at, "it has no counterpart here", withoutIt)
+	}
+}
+
+func (t *traefik) health(at int, key, value string) {
+	switch key {
+	case "path", "interval", "timeout":
+		t.out.wish(at, "health_"+key, value, false)
+	default:
+		t.out.lose(at, "it has no counterpart here", withoutIt)
+	}
+}
+
+func (t *traefik) strategy(at int, value string) {
+	switch strings.ToLower(value) {
+	case "wrr":
+		t.out.drop(at)
+	case "hrw":
+		t.out.wish(at, "algorithm", "ip_hash", true)
+	default:
+		t.out.lose(at, "the strategy "+quote(value)+" is not expressed; round_robin is used", "choose com.docker.lb.algorithm: least_conn or ip_hash")
+	}
+}
+
+// unused reports services that no route leads to.
+func (t *traefik) unused(d dynamic, used string) {
+	for name, o := range d.services {
+		if name != used {
+			t.out.lose(first(o), "no router leads to "+quote(name), "remove its labels")
+		}
+	}
+}

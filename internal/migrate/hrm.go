@@ -4,7 +4,11 @@ import (
 	"strings"
 )
 
-const hrmName = "com.docker.ucp.mesh.http"
+const (
+	hrmName = "com.docker.ucp.mesh.http"
+	// hrmNetwork is the one over which the mesh reached services.
+	hrmNetwork = "ucp-hrm"
+)
 
 func isHRM(name string) bool { return name == hrmName || strings.HasPrefix(name, hrmName+".") }
 
@@ -37,12 +41,12 @@ func translateHRM(w *world, i int) outcome {
 		}
 	}
 	if !o.refused {
-		joinHRM(&o, routes, s)
+		w.joinHRM(&o, routes, s)
 	}
 	return o
 }
 
-func joinHRM(o *outcome, routes []hrmRoute, s *service) {
+func (w *world) joinHRM(o *outcome, routes []hrmRoute, s *service) {
 	if len(routes) == 0 {
 		o.refused = true // all that there was has been reported
 		return
@@ -69,6 +73,9 @@ func joinHRM(o *outcome, routes []hrmRoute, s *service) {
 	}
 	if first.cookie != "" {
 		o.wish(first.at, "sticky_session_cookie", first.cookie, false)
+	}
+	if len(s.networks) > 1 && w.on(s, hrmNetwork) {
+		o.wish(first.at, "network", hrmNetwork, true)
 	}
 	for _, r := range routes {
 		o.drop(r.at)

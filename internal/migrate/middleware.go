@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -17,20 +18,29 @@ const (
 // maxChain bounds middlewares within chains of middlewares.
 const maxChain = 64
 
-// found is a middleware where it is declared.
+// declared is a middleware where it is declared.
 type declared struct {
 	service *service
 	options options
 }
 
-// declaration finds a middleware in the labels of the file's services.
+// declaration finds a middleware in the labels of the file's services. One that
+// is declared in different ways is none: Traefik takes neither.
 func (t *traefik) declaration(name string) (declared, bool) {
-	for _, s := range append([]*service{t.service}, t.world.services...) {
-		if o := dynamicOf(s).middlewares[name]; o != nil {
-			return declared{s, o}, true
+	var found declared
+	for _, m := range t.world.middlewares[name] {
+		if found.service != nil && !equal(found.options, m.options) {
+			return declared{}, false
+		}
+		if found.service == nil || m.service == t.service {
+			found = m
 		}
 	}
-	return declared{}, false
+	return found, found.service != nil
+}
+
+func equal(a, b options) bool {
+	return maps.EqualFunc(a, b, func(x, y option) bool { return x.value == y.value })
 }
 
 // kind is a middleware's type, in lower case; "" where it has not exactly one.
@@ -60,16 +70,34 @@ func (t *traefik) middlewares(r *router, d dynamic) {
 		m, known := t.declaration(name)
 		switch k := kind(m.options); {
 		case !known:
-			t.out.refuse(o.at, "middleware "+quote(name)+" is not declared in the file, so it can't be known what the route would be without it", "declare it here, or take it out of the router")
+			t.out.refuse(o.at, "middleware "+quote(name)+" is not declared in the file, or in several ways, so it can't be known what the route would be without it", "declare it here, or take it out of the router")
 		case k == "stripprefix":
 			t.strip(r, o, name, m)
 		case slices.Contains(strings.Fields(redirecting), k):
 			r.redirects = true
+		case k == "headers" && removes(m.options):
+			t.out.refuse(o.at, "middleware "+quote(name)+": "+removesHeader, removesHint)
 		case slices.Contains(strings.Fields(harmless), k):
 		default:
 			t.out.refuse(o.at, "middleware "+quote(name)+", "+quote(k)+", changes who is served or what is asked for, and can't be expressed", "do its work in the application, then take it out of the router")
 		}
 	}
+}
+
+// What is said of a header that must not reach the application.
+const (
+	removesHeader = "it takes a header off requests, which is not expressed; without it the application would believe what clients write there"
+	removesHint   = "let the application not believe the header, then take it out"
+)
+
+// removes says whether headers without a value take them off requests.
+func removes(o options) bool {
+	for name, v := range o {
+		if strings.HasPrefix(name, "headers.customrequestheaders.") && strings.TrimSpace(v.value) == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // chain are the names of a router's middlewares, those of chains included.
@@ -98,7 +126,7 @@ func (t *traefik) strip(r *router, o option, name string, m declared) {
 	switch {
 	case strings.TrimSuffix(strings.TrimSpace(prefixes), "/") != r.form.path || r.form.path == "/":
 		t.out.refuse(o.at, "middleware "+quote(name)+" strips "+quote(prefixes)+", which is not the path of the router", "strip exactly the path that the rule has by PathPrefix(`…`)")
-	case m.service != t.service || t.usedElsewhere(name):
+	case m.service != t.service || another(t.world.users[name], t.service) != nil:
 		r.strips = append(r.strips, o.at)
 	default:
 		at := m.options["stripprefix.prefixes"].at
@@ -108,24 +136,6 @@ func (t *traefik) strip(r *router, o option, name string, m declared) {
 			t.out.drop(f.at)
 		}
 	}
-}
-
-// usedElsewhere says whether another service of the file names a middleware.
-func (t *traefik) usedElsewhere(name string) bool {
-	for _, s := range t.world.services {
-		if s == t.service {
-			continue
-		}
-		d := dynamicOf(s)
-		for _, o := range append(valuesOf(d.routers, "middlewares"), valuesOf(d.middlewares, "chain.middlewares")...) {
-			for other := range strings.SplitSeq(o.value, ",") {
-				if ownProvider(strings.TrimSpace(other)) == name {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 func valuesOf(groups map[string]options, name string) []option {

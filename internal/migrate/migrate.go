@@ -83,10 +83,17 @@ type world struct {
 	dialect  dialect
 	env      func(string) (string, bool)
 	services []*service
-	// networks are the file's declared networks by key, and the names that they
-	// are given.
-	networks map[string]string
+	// networks are the file's declared networks by key.
+	networks map[string]network
+	// middlewares are where Traefik's middlewares are declared, users which
+	// services name them, and backends which name a backend of Traefik 1.
+	middlewares     map[string][]declared
+	users, backends map[string][]*service
 }
+
+// network is a declared network: the name that it is given, "" for Docker's
+// choice, and its driver.
+type network struct{ name, driver string }
 
 // File rewrites one stack file. It is total: whatever is wrong with the file is
 // a problem, and Data is then what was given.
@@ -144,6 +151,7 @@ func (r *run) service(w *world, i int, text *text) {
 	}
 	o := w.dialect.translate(w, i)
 	if !o.refused && !o.idle {
+		w.reachable(s, &o)
 		o.judge(w.env)
 	}
 	for _, f := range o.said() {

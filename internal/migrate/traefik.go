@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -146,32 +147,31 @@ func (t *traefik) mode(at int, value string) {
 // network takes the name over where the service is on it. Traefik takes another
 // one where it is not.
 func (t *traefik) network(at int, value string) {
-	if t.onNetwork(value) {
+	if t.world.on(t.service, value) {
 		t.out.wish(at, "network", value, true)
 		return
 	}
 	t.out.lose(at, "the service is not on a network "+quote(value), "name one of the service's networks in com.docker.lb.network")
 }
 
-func (t *traefik) onNetwork(value string) bool {
-	deployed := substituted(value, t.world.env, "")
-	for _, key := range t.service.networks {
-		name := substituted(t.world.networks[key], t.world.env, "")
-		if deployed == name || value == key && name == "" || name == "" && strings.HasSuffix(deployed, "_"+key) {
-			return true
-		}
-	}
-	return false
-}
+// Entry points are of Traefik's own configuration. Those of these names are for
+// everybody by custom, the first two by plain HTTP, which every cluster serves.
+var (
+	plainEntryPoints  = []string{"web", "http"}
+	secureEntryPoints = []string{"websecure", "https"}
+)
 
-// entryPoints are those of Traefik's own configuration. Plain HTTP is what every
-// cluster serves.
+// entryPoints drops what is the same here. Of an entry point by another name it
+// can't be known who reaches it.
 func (t *traefik) entryPoints(at int, value string) {
 	for name := range strings.SplitSeq(value, ",") {
-		switch strings.TrimSpace(name) {
-		case "web", "http":
-		default:
-			t.out.lose(at, "entry point "+quote(strings.TrimSpace(name))+" is one of Traefik's own configuration; the route is served at the cluster's plain HTTP port", "where it stood for TLS, end TLS in front of the proxies")
+		name = strings.ToLower(strings.TrimSpace(name))
+		switch {
+		case slices.Contains(secureEntryPoints, name):
+			t.out.lose(at, "entry point "+quote(name)+" is not expressed: the route is served at the cluster's plain HTTP port", "end TLS in front of the proxies, then remove the label")
+			return
+		case !slices.Contains(plainEntryPoints, name):
+			t.out.refuse(at, "entry point "+quote(name)+" is one of Traefik's own configuration, so it can't be known who reaches it", "remove the label if those who reach the cluster's port may reach the service")
 			return
 		}
 	}

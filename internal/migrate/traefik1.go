@@ -75,6 +75,17 @@ func (t *traefik) refuseRule(at int, err error) {
 	t.out.refuse(at, err.Error(), hint)
 }
 
+// removes1 says whether one of the headers "a:b||c:" is without a value, which
+// takes it off the request.
+func removes1(value string) bool {
+	for header := range strings.SplitSeq(value, "||") {
+		if _, v, _ := strings.Cut(header, ":"); strings.TrimSpace(v) == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // option1 translates all but the rule.
 func (t *traefik) option1(name string, o option) {
 	switch name {
@@ -119,13 +130,9 @@ func (t *traefik) method1(o option) {
 
 // backend1 is a name by which services share a backend.
 func (t *traefik) backend1(o option) {
-	for _, other := range t.world.services {
-		for _, e := range other.entries {
-			if other != t.service && strings.EqualFold(e.name, "traefik.backend") && e.value == o.value {
-				t.out.refuse(o.at, "service "+quote(other.name)+" shares the backend "+quote(o.value), "give both the same hosts and path: services of one stack that do are a pool")
-				return
-			}
-		}
+	if other := another(t.world.backends[o.value], t.service); other != nil {
+		t.out.refuse(o.at, "service "+quote(other.name)+" shares the backend "+quote(o.value), "give each a backend of its own; services of one stack with the same hosts and path are a pool")
+		return
 	}
 	t.out.drop(o.at)
 }
@@ -137,6 +144,10 @@ func (t *traefik) other1(name string, o option) {
 			t.out.refuse(o.at, "it restricts who is served, which is not expressed; without it the service would be open to everybody", "let the application decide who is served, then remove the label")
 			return
 		}
+	}
+	if name == "frontend.headers.customrequestheaders" && removes1(o.value) {
+		t.out.refuse(o.at, removesHeader, removesHint)
+		return
 	}
 	if strings.HasPrefix(name, "frontend.redirect.") {
 		t.out.lose(o.at, "the redirect is not expressed", "redirect in the application, or in front of the proxies")

@@ -67,14 +67,14 @@ type router struct {
 
 // translate2 translates the labels of Traefik 2 and 3.
 func (t *traefik) translate2() {
-	d := dynamicOf(t.service)
+	d := t.service.dynamic
 	for at := range t.service.entries {
 		if isTraefik(t.service.entries[at].name) {
 			t.common(at)
 		}
 	}
 	for _, at := range d.rest {
-		t.out.lose(at, "it has no counterpart here", withoutIt)
+		t.out.refuse(at, "TCP, UDP and what is neither router, service nor middleware is not expressed", "make what is routed by HTTP a service of its own, or remove the label")
 	}
 	var routers []router
 	for _, name := range d.order {
@@ -126,7 +126,7 @@ func (t *traefik) target(r router, d dynamic) (string, bool) {
 		return "", false
 	}
 	if d.services[name] == nil {
-		t.out.refuse(named.at, "the labels of this service do not declare "+quote(named.value), "declare its port here, by traefik.http.services."+quoteName(name)+".loadbalancer.server.port")
+		t.out.refuse(named.at, "the labels of this service do not declare "+quote(named.value), "declare its port here, by traefik.http.services."+quoteName(beforeProvider(name))+".loadbalancer.server.port, and name that")
 		return "", false
 	}
 	return name, true
@@ -137,6 +137,11 @@ func ownProvider(name string) string {
 	for _, provider := range []string{"@docker", "@swarm"} {
 		name = strings.TrimSuffix(name, provider)
 	}
+	return name
+}
+
+func beforeProvider(name string) string {
+	name, _, _ = strings.Cut(name, "@")
 	return name
 }
 
@@ -195,6 +200,8 @@ func (t *traefik) routerOptions(r, one router) {
 			t.used(o)
 		case name == "tls" && isFalse(o.value), name == "rulesyntax":
 			t.out.drop(o.at)
+		case strings.HasPrefix(name, "tls.options"):
+			t.out.refuse(o.at, "options of TLS may ask clients for certificates, which is not expressed", "remove the label if the service may be open to everybody who reaches the cluster")
 		case name == "tls" || strings.HasPrefix(name, "tls."):
 			t.out.lose(o.at, "TLS for clients is not expressed: the route is served by plain HTTP", "end TLS in front of the proxies, then remove the label")
 		case name == "priority":

@@ -37,6 +37,9 @@ type service struct {
 	// -1 where that can't be counted.
 	networks []string
 	ports    int
+	// job says that its tasks are to end.
+	job     bool
+	dynamic dynamic
 }
 
 // entry is one label: an entry of a mapping, or an item of a list.
@@ -69,7 +72,7 @@ func lineOf(err error) int {
 }
 
 func worldOf(root *node, d dialect, src Source) *world {
-	w := &world{dialect: d, env: src.Env, networks: map[string]string{}}
+	w := &world{dialect: d, env: src.Env, networks: map[string]network{}}
 	targets := aliased(root, map[*node]bool{}, map[*node]bool{})
 	services, _ := own(root, "services")
 	for _, p := range pairs(services) {
@@ -77,9 +80,18 @@ func worldOf(root *node, d dialect, src Source) *world {
 	}
 	networks, _ := effective(root, "networks")
 	for _, p := range pairs(networks) {
-		w.networks[p.key.Value] = networkName(p)
+		driver, _ := effective(p.value, "driver")
+		w.networks[p.key.Value] = network{networkName(p), valueOr(driver)}
 	}
+	w.index()
 	return w
+}
+
+func valueOr(n *node) string {
+	if n == nil {
+		return ""
+	}
+	return n.Value
 }
 
 // networkName is the name that a declared network is given, "" for Docker's.
@@ -119,6 +131,9 @@ func serviceOf(p pair, services *node, targets map[*node]bool, d dialect, contai
 		s.ours = s.ours || strings.HasPrefix(strings.ToLower(e.name), label.Prefix)
 	}
 	s.networks, s.ports = networksOf(s.own), portsOf(s.own)
+	mode, _ := effective(deploy, "mode")
+	s.job = strings.HasSuffix(valueOr(mode), "-job")
+	s.dynamic = dynamicOf(s)
 	return s
 }
 
@@ -209,7 +224,7 @@ func labelsOf(n *node) []entry {
 	var out []entry
 	if n.Kind == yaml.SequenceNode {
 		for _, item := range n.Content {
-			name, value, _ := strings.Cut(resolve(item).Value, "=")
+			name, value, _ := strings.Cut(textOf(resolve(item)), "=")
 			out = append(out, entry{name: name, value: value, line: item.Line, node: item})
 		}
 	}
@@ -221,6 +236,15 @@ func labelsOf(n *node) []entry {
 		}
 	}
 	return out
+}
+
+// textOf is an item of a list; one that is written "name: value", which Docker
+// refuses, goes by its name.
+func textOf(item *node) string {
+	if item.Kind == yaml.MappingNode && len(item.Content) > 0 {
+		return item.Content[0].Value
+	}
+	return item.Value
 }
 
 // borrowed are the labels in all that are not in the text of labels.

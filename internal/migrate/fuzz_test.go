@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzRules: the parsers of rules are total, and what they accept has hosts and
-// a path that stand in the rule.
+// a path that stand in the rule, and no host is two.
 func FuzzRules(f *testing.F) {
 	for _, s := range []string{
 		"Host(`a.example.com`)", "Host(`a`, `b`) && PathPrefix(`/x`)", "Host(\"a\") && (Path(`/x`) || PathPrefix(`/x/`))",
@@ -33,7 +33,7 @@ func FuzzRules(f *testing.F) {
 				t.Errorf("%+v", got)
 			}
 			for _, h := range got.hosts {
-				if !strings.Contains(rule, h) || strings.ContainsAny(h, ",`\"") && !strings.Contains(h, "$") {
+				if !strings.Contains(rule, h) || strings.ContainsAny(h, ", ") {
 					t.Errorf("host %q", h)
 				}
 			}

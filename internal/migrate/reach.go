@@ -43,12 +43,17 @@ func networkHint(d dialect) string {
 func (w *world) on(s *service, name string) bool {
 	deployed := substituted(name, w.env, "")
 	for _, key := range s.networks {
-		given := substituted(w.networks[key].name, w.env, "")
-		if deployed == given || given == "" && (name == key || strings.HasSuffix(deployed, "_"+key)) {
+		given := w.networks[key].name
+		if name == given || deployed == substituted(given, w.env, "") && w.known(name) && w.known(given) || given == "" && (name == key || strings.HasSuffix(deployed, "_"+key)) {
 			return true
 		}
 	}
 	return false
+}
+
+// known says whether all variables of a text have a value, or a default.
+func (w *world) known(text string) bool {
+	return substituted(text, w.env, "a") == substituted(text, w.env, "b")
 }
 
 // index notes where what services share is declared and used.

@@ -158,27 +158,35 @@ func (t *traefik) joinRouters(routers []router, d dynamic) {
 		t.out.refused = true
 		return
 	}
-	one := serving[0]
-	for _, r := range serving[1:] {
-		if r.service != one.service || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
-			t.out.refuse(r.rule.at, "router "+quote(r.name)+" differs from router "+quote(one.name)+" in path, port or middlewares; here a service has one route", "make it services of their own, one for each router")
-			return
-		}
-		for _, h := range r.form.hosts {
-			one.form.hosts = appendNew(one.form.hosts, h)
-		}
-		one.form.segments = one.form.segments && r.form.segments
+	one, ok := t.join(serving)
+	if !ok {
+		return
 	}
 	t.route(one.rule.at, one.form)
-	for _, at := range one.strips {
-		t.out.wish(at, "context_root_rewrite", "true", true)
-		break
+	if len(one.strips) > 0 {
+		t.out.wish(one.strips[0], "context_root_rewrite", "true", true)
 	}
 	for _, r := range routers {
 		t.routerOptions(r, one)
 	}
 	t.serviceOptions(d.services[one.service], one)
 	t.unused(d, one.service)
+}
+
+// join puts the hosts of routers that differ in nothing else together.
+func (t *traefik) join(routers []router) (one router, ok bool) {
+	one = routers[0]
+	for _, r := range routers[1:] {
+		if r.service != one.service || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
+			t.out.refuse(r.rule.at, "router "+quote(r.name)+" differs from router "+quote(one.name)+" in path, port or middlewares; here a service has one route", "make it services of their own, one for each router")
+			return one, false
+		}
+		for _, h := range r.form.hosts {
+			one.form.hosts = appendNew(one.form.hosts, h)
+		}
+		one.form.segments = one.form.segments && r.form.segments
+	}
+	return one, true
 }
 
 func (t *traefik) firstOwn() int {

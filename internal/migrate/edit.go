@@ -240,7 +240,7 @@ func rendered(e entry, w wish, flow bool) string {
 }
 
 var (
-	plainText = regexp.MustCompile(`^[A-Za-z0-9/$][A-Za-z0-9._/$,*=@~+{}:?-]*$`)
+	plainText = regexp.MustCompile(`^[A-Za-z0-9/$][A-Za-z0-9._/$,*=@~+{}:? -]*$`)
 	flowText  = regexp.MustCompile(`^[A-Za-z0-9/$][A-Za-z0-9._/$=-]*$`)
 )
 

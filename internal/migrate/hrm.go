@@ -97,6 +97,9 @@ func parseHRM(value string) (r hrmRoute, why, hint string) {
 	keys := map[string]*string{"external_route": &route, "internal_port": &r.port, "sticky_sessions": &r.cookie, "redirect": &r.redirect}
 	for part := range strings.SplitSeq(value, ",") {
 		key, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if allDigits(key) && strings.Contains(v, "://") && r.port == "" {
+			r.port, key = key, "external_route" // as the first version had it: 80=http://host
+		}
 		target, known := keys[strings.TrimSpace(key)]
 		switch {
 		case !known:
@@ -119,6 +122,8 @@ func parseHRM(value string) (r hrmRoute, why, hint string) {
 	r.host, r.sni = host, scheme == "sni"
 	return r, "", ""
 }
+
+func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // plain is a text without its variables.
 func plain(text string) string { return variable.ReplaceAllString(text, "") }

@@ -70,16 +70,16 @@ func (t *traefik) middlewares(r *router, d dynamic) {
 		m, known := t.declaration(name)
 		switch k := kind(m.options); {
 		case !known:
-			t.out.refuse(o.at, "middleware "+quote(name)+" is not declared in the file, or in several ways, so it can't be known what the route would be without it", "declare it here, or take it out of the router")
+			r.block(o.at, "middleware "+quote(name)+" is not declared in the file, or in several ways, so it can't be known what the route would be without it", "declare it here, or take it out of the router")
 		case k == "stripprefix":
 			t.strip(r, o, name, m)
 		case slices.Contains(strings.Fields(redirecting), k):
 			r.redirects = true
 		case k == "headers" && removes(m.options):
-			t.out.refuse(o.at, "middleware "+quote(name)+": "+removesHeader, removesHint)
+			r.block(o.at, "middleware "+quote(name)+": "+removesHeader, removesHint)
 		case slices.Contains(strings.Fields(harmless), k):
 		default:
-			t.out.refuse(o.at, "middleware "+quote(name)+", "+quote(k)+", changes who is served or what is asked for, and can't be expressed", "do its work in the application, then take it out of the router")
+			r.block(o.at, "middleware "+quote(name)+", "+quote(k)+", changes who is served or what is asked for, and can't be expressed", "do its work in the application, then take it out of the router")
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (t *traefik) strip(r *router, o option, name string, m declared) {
 	prefixes := m.options["stripprefix.prefixes"].value
 	switch {
 	case strings.TrimSuffix(strings.TrimSpace(prefixes), "/") != r.form.path || r.form.path == "/":
-		t.out.refuse(o.at, "middleware "+quote(name)+" strips "+quote(prefixes)+", which is not the path of the router", "strip exactly the path that the rule has by PathPrefix(`…`)")
+		r.block(o.at, "middleware "+quote(name)+" strips "+quote(prefixes)+", which is not the path of the router", "strip exactly the path that the rule has by PathPrefix(`…`)")
 	case m.service != t.service || another(t.world.users[name], t.service) != nil:
 		r.strips = append(r.strips, o.at)
 	default:

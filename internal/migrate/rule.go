@@ -186,7 +186,7 @@ func placesOf(name string, args []string) ([]place, error) {
 	for _, arg := range args {
 		switch strings.ToLower(name) {
 		case "host", "hostheader":
-			if arg == "" || strings.ContainsAny(arg, ", \t") {
+			if arg == "" || strings.ContainsAny(substituted(arg, nil, ""), ", \t") {
 				return nil, ruleError{quote(arg) + " is not a host", oneRoute}
 			}
 			out = append(out, place{host: arg})

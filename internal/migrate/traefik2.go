@@ -3,6 +3,8 @@ package migrate
 import (
 	"slices"
 	"strings"
+
+	"interlock/internal/problems"
 )
 
 // dynamic is what a service's labels of Traefik 2 and 3 declare, by name.
@@ -63,6 +65,12 @@ type router struct {
 	redirects bool
 	// strips are the entries that strip the path.
 	strips []int
+	// blocked is why its middlewares can't be expressed, if so.
+	blocked []finding
+}
+
+func (r *router) block(at int, message, hint string) {
+	r.blocked = append(r.blocked, finding{at, problems.MigrateRefused, message, hint})
 }
 
 // translate2 translates the labels of Traefik 2 and 3.
@@ -145,11 +153,16 @@ func beforeProvider(name string) string {
 	return name
 }
 
-// joinRouters makes one route of all routers. Those that only redirect are none.
+// joinRouters makes one route of all routers. Those that only redirect are none,
+// nor are those of which another one serves all.
 func (t *traefik) joinRouters(routers []router, d dynamic) {
-	serving := slices.DeleteFunc(slices.Clone(routers), func(r router) bool { return r.redirects })
-	if len(serving) == 0 {
-		serving = routers
+	serving := t.unblocked(routers)
+	if t.out.refused {
+		return
+	}
+	routers = serving
+	if only := slices.DeleteFunc(slices.Clone(serving), func(r router) bool { return r.redirects }); len(only) > 0 {
+		serving = only
 	}
 	if len(serving) == 0 {
 		if len(t.out.found) == 0 {
@@ -158,7 +171,7 @@ func (t *traefik) joinRouters(routers []router, d dynamic) {
 		t.out.refused = true
 		return
 	}
-	one, ok := t.join(serving)
+	one, ok := t.join(serving, d)
 	if !ok {
 		return
 	}
@@ -170,14 +183,57 @@ func (t *traefik) joinRouters(routers []router, d dynamic) {
 		t.routerOptions(r, one)
 	}
 	t.serviceOptions(d.services[one.service], one)
-	t.unused(d, one.service)
+	t.unused(d, routers)
+}
+
+// unblocked are the routers without those whose middlewares can't be expressed.
+// Where another router serves everybody the very same, that is a loss; else the
+// service is refused.
+func (t *traefik) unblocked(routers []router) []router {
+	var out []router
+	for _, r := range routers {
+		if len(r.blocked) == 0 {
+			out = append(out, r)
+		}
+	}
+	open := out
+	for _, r := range routers {
+		if len(r.blocked) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(open, func(other router) bool { return sameElsewhere(other, r) })
+		for _, f := range r.blocked {
+			if i < 0 {
+				t.out.refuse(f.at, f.message, f.hint)
+				continue
+			}
+			t.out.lose(f.at, "router "+quote(r.name)+" is left out: "+f.message, "router "+quote(open[i].name)+" has the same hosts and path; remove the labels of this one")
+		}
+	}
+	return out
+}
+
+// sameElsewhere says whether a router gives everybody by TLS what another one
+// gives by plain HTTP. The other way round says nothing: Traefik's configuration
+// may redirect all of its plain entry point, so that nobody reaches that router.
+func sameElsewhere(open, blocked router) bool {
+	return !open.redirects && open.service == blocked.service && open.form.path == blocked.form.path && covers(open.form, blocked.form) &&
+		onlyAt(open, secureEntryPoints) && onlyAt(blocked, plainEntryPoints)
+}
+
+// onlyAt says whether a router names its entry points, and all are of a list.
+func onlyAt(r router, points []string) bool {
+	o, ok := r.options["entrypoints"]
+	return ok && !slices.ContainsFunc(strings.Split(o.value, ","), func(p string) bool {
+		return !slices.Contains(points, strings.ToLower(strings.TrimSpace(p)))
+	})
 }
 
 // join puts the hosts of routers that differ in nothing else together.
-func (t *traefik) join(routers []router) (one router, ok bool) {
+func (t *traefik) join(routers []router, d dynamic) (one router, ok bool) {
 	one = routers[0]
 	for _, r := range routers[1:] {
-		if r.service != one.service || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
+		if !equal(d.services[r.service], d.services[one.service]) || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
 			t.out.refuse(r.rule.at, "router "+quote(r.name)+" differs from router "+quote(one.name)+" in path, port or middlewares; here a service has one route", "make it services of their own, one for each router")
 			return one, false
 		}
@@ -185,6 +241,11 @@ func (t *traefik) join(routers []router) (one router, ok bool) {
 			one.form.hosts = appendNew(one.form.hosts, h)
 		}
 		one.form.segments = one.form.segments && r.form.segments
+		if r.service != one.service {
+			for _, o := range d.services[r.service] {
+				t.out.drop(o.at) // the same is said by the other service
+			}
+		}
 	}
 	return one, true
 }
@@ -311,9 +372,9 @@ func (t *traefik) strategy(at int, value string) {
 }
 
 // unused reports services that no route leads to.
-func (t *traefik) unused(d dynamic, used string) {
+func (t *traefik) unused(d dynamic, routers []router) {
 	for name, o := range d.services {
-		if name != used {
+		if !slices.ContainsFunc(routers, func(r router) bool { return r.service == name }) {
 			t.out.lose(first(o), "no router leads to "+quote(name), "remove its labels")
 		}
 	}

@@ -73,6 +73,8 @@ func (t *traefik) middlewares(r *router, d dynamic) {
 			r.block(o.at, "middleware "+quote(name)+" is not declared in the file, or in several ways, so it can't be known what the route would be without it", "declare it here, or take it out of the router")
 		case k == "stripprefix":
 			t.strip(r, o, name, m)
+		case k == "ipallowlist" || k == "ipwhitelist":
+			t.allow(r, o, name, k, m)
 		case slices.Contains(strings.Fields(redirecting), k):
 			r.redirects = true
 		case k == "headers" && removes(m.options):
@@ -123,19 +125,40 @@ func (t *traefik) chain(o option) (names []string, ok bool) {
 // strip takes the prefix off that the router matches.
 func (t *traefik) strip(r *router, o option, name string, m declared) {
 	prefixes := m.options["stripprefix.prefixes"].value
-	switch {
-	case strings.TrimSuffix(strings.TrimSpace(prefixes), "/") != r.form.path || r.form.path == "/":
+	if strings.TrimSuffix(strings.TrimSpace(prefixes), "/") != r.form.path || r.form.path == "/" {
 		r.block(o.at, "middleware "+quote(name)+" strips "+quote(prefixes)+", which is not the path of the router", "strip exactly the path that the rule has by PathPrefix(`…`)")
-	case m.service != t.service || another(t.world.users[name], t.service) != nil:
-		r.strips = append(r.strips, o.at)
-	default:
-		at := m.options["stripprefix.prefixes"].at
-		r.strips = append(r.strips, at)
-		t.out.drop(at)
-		if f, ok := m.options["stripprefix.forceslash"]; ok {
-			t.out.drop(f.at)
-		}
+		return
 	}
+	r.strips = append(r.strips, t.placeOf(o, name, m, "stripprefix.prefixes"))
+	if f, ok := m.options["stripprefix.forceslash"]; ok && t.ownAlone(name, m) {
+		t.out.drop(f.at)
+	}
+}
+
+// allow is the list of clients that are served. That it is taken from another
+// address than the connection's can't be expressed, nor can two lists.
+func (t *traefik) allow(r *router, o option, name, kind string, m declared) {
+	ranges, ok := m.options[kind+".sourcerange"]
+	if !ok || len(m.options) != 1 || len(r.allow) > 0 {
+		r.block(o.at, "middleware "+quote(name)+" has more than one list of client addresses, or takes them from a header, which can't be expressed", "keep one middleware with sourcerange alone")
+		return
+	}
+	r.allow, r.allowed = append(r.allow, t.placeOf(o, name, m, kind+".sourcerange")), ranges.value
+}
+
+// placeOf is the entry whose place a label of ours takes: that of the middleware
+// where it is this service's alone, else the one that names it.
+func (t *traefik) placeOf(o option, name string, m declared, key string) int {
+	if !t.ownAlone(name, m) {
+		return o.at
+	}
+	at := m.options[key].at
+	t.out.drop(at)
+	return at
+}
+
+func (t *traefik) ownAlone(name string, m declared) bool {
+	return m.service == t.service && another(t.world.users[name], t.service) == nil
 }
 
 func valuesOf(groups map[string]options, name string) []option {
@@ -148,24 +171,53 @@ func valuesOf(groups map[string]options, name string) []option {
 	return out
 }
 
+// expressed are the kinds of middlewares that a router's wishes express.
+var expressed = []string{"stripprefix", "ipallowlist", "ipwhitelist"}
+
 // used reports the middlewares of a router that are not expressed, each where
-// it is declared. What only strips is expressed.
+// the router names them.
 func (t *traefik) used(o option) {
 	names, _ := t.chain(o)
-	expressed := true
+	all := true
 	for _, name := range names {
 		m, _ := t.declaration(name)
-		if k := kind(m.options); k != "stripprefix" {
-			expressed = false
-			t.loseMiddleware(o.at, name, k, m)
+		k := kind(m.options)
+		if slices.Contains(expressed, k) || k == "headers" && t.headers(name, m) {
+			continue
 		}
+		all = false
+		t.loseMiddleware(o.at, name, k)
 	}
-	if expressed && t.out.stays(o.at) {
+	if all && t.out.stays(o.at) {
 		t.out.drop(o.at)
 	}
 }
 
-func (t *traefik) loseMiddleware(at int, name, kind string, m declared) {
+// headers wishes for the headers that a middleware of the service alone sets.
+// What else it does is reported where it stands; ok says that all was told.
+func (t *traefik) headers(name string, m declared) (ok bool) {
+	if !t.ownAlone(name, m) {
+		return false
+	}
+	for _, key := range byEntry(m.options) {
+		o := m.options[key]
+		if len(t.out.replaced(o.at)) > 0 {
+			continue // another router named it before
+		}
+		_, _, _, rest := split2(t.service.entries[o.at].name)
+		_, rest = cutName(rest)
+		what, header := cutName(rest)
+		side := map[string]string{"customrequestheaders": "request", "customresponseheaders": "response"}[strings.ToLower(what)]
+		if side == "" || strings.TrimSpace(o.value) == "" {
+			t.out.lose(o.at, "it has no counterpart here", withoutIt)
+			continue
+		}
+		t.out.wish(o.at, "headers."+side+"."+header, o.value, false)
+	}
+	return true
+}
+
+func (t *traefik) loseMiddleware(at int, name, kind string) {
 	switch kind {
 	case "redirectscheme":
 		t.out.lose(at, "middleware "+quote(name)+": the redirect to another scheme is not expressed", "redirect where TLS ends, in front of the proxies")

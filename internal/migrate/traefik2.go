@@ -65,6 +65,10 @@ type router struct {
 	redirects bool
 	// strips are the entries that strip the path.
 	strips []int
+	// allow are the entries that say which clients are served; what they say is
+	// allowed.
+	allow   []int
+	allowed string
 	// blocked is why its middlewares can't be expressed, if so.
 	blocked []finding
 }
@@ -179,6 +183,9 @@ func (t *traefik) joinRouters(routers []router, d dynamic) {
 	if len(one.strips) > 0 {
 		t.out.wish(one.strips[0], "context_root_rewrite", "true", true)
 	}
+	if len(one.allow) > 0 {
+		t.out.wish(one.allow[0], "allow", one.allowed, true)
+	}
 	for _, r := range routers {
 		t.routerOptions(r, one)
 	}
@@ -233,7 +240,7 @@ func onlyAt(r router, points []string) bool {
 func (t *traefik) join(routers []router, d dynamic) (one router, ok bool) {
 	one = routers[0]
 	for _, r := range routers[1:] {
-		if !equal(d.services[r.service], d.services[one.service]) || r.form.path != one.form.path || len(r.strips) != len(one.strips) {
+		if !equal(d.services[r.service], d.services[one.service]) || r.form.path != one.form.path || len(r.strips) != len(one.strips) || r.allowed != one.allowed {
 			t.out.refuse(r.rule.at, "router "+quote(r.name)+" differs from router "+quote(one.name)+" in path, port or middlewares; here a service has one route", "make it services of their own, one for each router")
 			return one, false
 		}

@@ -7,10 +7,10 @@
 //
 // The way of a file: a YAML tree with positions (tree.go) gives each service's
 // labels; a dialect translates them to wishes for labels of ours (hrm.go,
-// traefik*.go, rule*.go); the grammar itself judges the wishes (outcome.go), so
-// that what this version does not serve is not written; the text is edited by
-// byte ranges (edit.go), so that nothing else changes; and what came out is read
-// again and compared with what was meant (verify.go).
+// traefik.go and what it calls); the grammar itself judges the wishes
+// (outcome.go), so that what this version does not serve is not written; the
+// text is edited by byte ranges (edit.go), so that nothing else changes; and
+// what came out is read again and compared with what was meant (verify.go).
 package migrate
 
 import (

@@ -30,7 +30,7 @@ func (t *traefik) translate1() {
 	}
 	t.frontend1(all)
 	for _, name := range byEntry(all) {
-		t.option1(name, all[name])
+		t.option1(name, all)
 	}
 }
 
@@ -87,7 +87,8 @@ func removes1(value string) bool {
 }
 
 // option1 translates all but the rule.
-func (t *traefik) option1(name string, o option) {
+func (t *traefik) option1(name string, all options) {
+	o := all[name]
 	switch name {
 	case "frontend.rule", "domain":
 		t.out.drop(o.at)
@@ -106,7 +107,7 @@ func (t *traefik) option1(name string, o option) {
 	case "backend.loadbalancer.method":
 		t.method1(o)
 	case "backend.loadbalancer.sticky", "backend.loadbalancer.stickiness":
-		t.switched(o.at, o.value, false, "the name of the cookie is Traefik's own choice, so it can't be taken over")
+		t.sticky1(o, all)
 	case "backend.loadbalancer.stickiness.cookiename":
 		t.out.wish(o.at, "sticky_session_cookie", o.value, false)
 	case "backend.healthcheck.path":
@@ -118,6 +119,15 @@ func (t *traefik) option1(name string, o option) {
 	default:
 		t.other1(name, o)
 	}
+}
+
+// sticky1 leaves it to the cookie's name, where there is one, to be expressed.
+func (t *traefik) sticky1(o option, all options) {
+	if _, named := all["backend.loadbalancer.stickiness.cookiename"]; named && !isFalse(o.value) {
+		t.out.drop(o.at)
+		return
+	}
+	t.switched(o.at, o.value, false, "the name of the cookie is Traefik's own choice, so it can't be taken over")
 }
 
 func (t *traefik) method1(o option) {

@@ -31,7 +31,7 @@ var classes = []class{
 	{name: "model", packages: "routing bundle", may: "", pure: true},
 	{name: "renderer", packages: "extension/haproxy extension/embedded", may: "model", pure: true},
 	{name: "pure", pure: true, may: "model pure",
-		packages: "internal/swarm internal/spell internal/problems internal/label internal/config internal/policy internal/compile internal/explain internal/rollout internal/provision"},
+		packages: "internal/swarm internal/spell internal/problems internal/label internal/config internal/policy internal/compile internal/explain internal/rollout internal/provision internal/migrate"},
 
 	{name: "contract", packages: "proto/...", may: ""},
 	{name: "sdk", packages: "extension extension/extensiontest", may: "model contract sdk renderer"},

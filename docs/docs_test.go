@@ -141,7 +141,7 @@ func TestLineLength(t *testing.T) {
 }
 
 // written are the documents that are not generated.
-var written = []string{"../README.md", "dev.md", "install.md", "operating.md", "developers.md", "extension.md"}
+var written = []string{"../README.md", "dev.md", "install.md", "operating.md", "developers.md", "migrating.md", "extension.md"}
 
 func documents(t *testing.T) []string {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 )
 
 // foundBy are the verbs that end with 1 when they found something wrong.
-var foundBy = []string{"check", "compile", "config check", "config migrate", "healthcheck", "install", "plan", "problems", "status"}
+var foundBy = []string{"check", "compile", "config check", "config migrate", "healthcheck", "install", "migrate", "plan", "problems", "status"}
 
 // TestHelp: every verb's help fits a terminal, has a description and examples,
 // and says which exit codes it has besides 0 and 2.

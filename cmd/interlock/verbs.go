@@ -20,6 +20,7 @@ func verbs() []*cobra.Command {
 		newHealthcheckCommand(),
 		newInstallCommand(),
 		newJudgeCommand(),
+		newMigrateCommand(),
 		newPlanCommand(),
 		newProblemsCommand(),
 		newProxyCommand(),

@@ -28,7 +28,7 @@ type Entry struct {
 // Catalogue returns all entries, sorted by code.
 func Catalogue() []Entry {
 	all := slices.Concat(labelEntries(), policyEntries(), compileEntries(), configEntries(),
-		stackfileEntries(), doubtEntries(), provisionEntries(), rolloutEntries(), devEntries())
+		stackfileEntries(), doubtEntries(), provisionEntries(), rolloutEntries(), devEntries(), migrateEntries())
 	slices.SortFunc(all, func(a, b Entry) int {
 		switch {
 		case a.Code < b.Code:

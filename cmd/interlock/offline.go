@@ -63,9 +63,20 @@ func readConfig(path string) (config.File, error) {
 	}
 	file := config.Parse(data, path)
 	if file.Unreadable != "" {
-		return file, unreadable(fmt.Errorf("%s is not valid TOML: %s", path, printable(file.Unreadable)))
+		return file, notTOML(path, file)
 	}
 	return file, nil
+}
+
+// notTOML names the line that can't be read, as `interlock check` does.
+func notTOML(path string, file config.File) error {
+	exit := &exitError{code: exitUsage, msg: fmt.Sprintf("%s is not valid TOML: %s", path, printable(file.Unreadable))}
+	if len(file.Problems) > 0 {
+		p := file.Problems[0]
+		exit.msg = fmt.Sprintf("%s:%d: %s", path, p.Line, printable(p.Message))
+		exit.hint = p.Hint
+	}
+	return exit
 }
 
 // readBounded reads a config.toml as far as it may be one.

@@ -88,7 +88,7 @@ func livePlan(ctx context.Context, host, path string) (provision.Plan, error) {
 		in.Unready[c.Name] = false
 	}
 	plan := provision.Make(in)
-	plan.Problems = slices.Concat([]routing.Problem{}, provision.CoreProblems(running), file.Problems, plan.Problems)
+	plan.Problems = slices.Concat(provision.CoreProblems(running), file.Problems, plan.Problems)
 	return plan, nil
 }
 
@@ -118,6 +118,9 @@ func installedConfig(ctx context.Context, client *docker.Client, core provision.
 
 func writePlan(w io.Writer, plan provision.Plan, format string) error {
 	if format == "json" {
+		// Lists are arrays also when they are empty.
+		plan.Actions = append([]provision.Action{}, plan.Actions...)
+		plan.Problems = append([]routing.Problem{}, plan.Problems...)
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(plan); err != nil {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"interlock/internal/provision"
 )
 
 // fakeSwarm is an Engine's API that answers lists, given as JSON by path, and
@@ -98,6 +100,17 @@ func TestCoreOutOfReach(t *testing.T) {
 				t.Errorf("%s: %v: noise in %q", c.name, args, message)
 			}
 		}
+	}
+}
+
+// TestPlanJSON: lists are arrays also when they are empty.
+func TestPlanJSON(t *testing.T) {
+	var out strings.Builder
+	if err := writePlan(&out, provision.Plan{}, "json"); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, `"actions": []`) || !strings.Contains(text, `"problems": []`) {
+		t.Error(text)
 	}
 }
 

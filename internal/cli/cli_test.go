@@ -156,6 +156,28 @@ func TestErrorsOfCore(t *testing.T) {
 	}
 }
 
+// TestErrorsOfReaching: why core can't be reached is said without the address
+// that only the client knows, and its advice is kept.
+func TestErrorsOfReaching(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&HintError{errors.New("core is gone"), "look"}, "ask core for its status: core is gone"},
+		{context.DeadlineExceeded, "ask core for its status: there was no answer in time"},
+	} {
+		client := Dial(func(context.Context) (net.Conn, error) { return nil, c.err })
+		err := client.Get(t.Context(), "status", nil, nil)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%v, not %s", err, c.want)
+		}
+		var hint *HintError
+		if errors.As(c.err, &hint) != errors.As(err, &hint) {
+			t.Errorf("%v: the hint is lost", err)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	path := serve(t, source{status: api.Status{SnapshotAge: 1500, Clusters: []api.Cluster{{Name: "a\"b\n", State: api.Ready}}}})
 	conn, err := net.Dial("unix", path)

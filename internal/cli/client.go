@@ -21,6 +21,9 @@ import (
 // answerMax bounds an answer of core in bytes.
 const answerMax = 256 << 20
 
+// errLate is said instead of Go's words for a deadline.
+var errLate = errors.New("there was no answer in time")
+
 // Client asks core's API.
 type Client struct {
 	http  *http.Client
@@ -122,6 +125,9 @@ func (c *Client) do(req *http.Request, path string, into any) error {
 	var noise *url.Error // its address is nobody's
 	if errors.As(err, &noise) {
 		err = noise.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("ask core for its %s: %w", path, errLate)
 	}
 	if err != nil {
 		return fmt.Errorf("ask core for its %s: %w", path, err)

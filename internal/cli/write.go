@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"interlock/internal/api"
+	"interlock/internal/config"
 	"interlock/internal/policy"
+	"interlock/internal/provision"
 	"interlock/routing"
 )
 
@@ -116,18 +118,23 @@ func severityWord(s routing.Severity, text string, style Style) string {
 	return text
 }
 
-// WriteRoutes writes routes for people, one line for each service behind one.
+// WriteRoutes writes routes for people, one line for each service behind one. A
+// network is named only where it is not the cluster's own.
 func WriteRoutes(w io.Writer, routes []api.Route) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CLUSTER\tHOST\tPATH\tSERVICE\tPORT\tNETWORK\tENDPOINTS\t")
+	fmt.Fprintln(t, "CLUSTER\tHOST\tPATH\tSERVICE\tPORT\tENDPOINTS")
 	for _, r := range routes {
+		own := provision.NetworkName(config.Cluster{Name: r.Cluster}.Slug())
 		for _, b := range r.Backends {
-			live := ""
-			if !r.Live {
-				live = "not live yet"
+			line := fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d", name(r.Cluster), Printable(r.Host), Printable(r.Path),
+				Printable(b.Service), b.Port, len(b.Endpoints))
+			if b.Network != own {
+				line += " over " + Printable(b.Network)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%d\t%s\n", name(r.Cluster), Printable(r.Host), Printable(r.Path),
-				Printable(b.Service), b.Port, Printable(b.Network), len(b.Endpoints), live)
+			if !r.Live {
+				line += ", not live yet"
+			}
+			fmt.Fprintln(t, line)
 		}
 	}
 	t.Flush()

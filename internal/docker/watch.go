@@ -142,11 +142,13 @@ func (w *Watcher) Run(ctx context.Context, emit func(swarm.Snapshot)) error {
 		events, err := w.from.events(ctx)
 		if err == nil {
 			w.follow(ctx, events)
-			w.log.Warn("the stream of Docker's events ended; starting over")
+			if ctx.Err() == nil { // not because we end
+				w.log.Warn("the stream of Docker's events ended; starting over")
+			}
 			if time.Since(began) > retryMax {
 				pause = retryMin
 			}
-		} else {
+		} else if ctx.Err() == nil {
 			w.log.Warn("can't subscribe to Docker's events", "error", err)
 			w.follow(ctx, nil)
 		}

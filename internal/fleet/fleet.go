@@ -176,7 +176,7 @@ func (s *Server) Remove(slug string) {
 }
 
 var (
-	errRemoved  = errors.New("the cluster was removed")
+	errRemoved  = errors.New("core ends, or starts the cluster over")
 	errReplaced = errors.New("the same task opened another session")
 	errSilent   = errors.New("the agent is silent")
 	errSlow     = errors.New("the agent does not take its messages")

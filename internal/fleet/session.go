@@ -172,7 +172,7 @@ func (s *Session) serve(ctx context.Context, cluster Cluster) error {
 	<-ctx.Done()
 	s.server.leave(s.slug, s)
 	cause := context.Cause(ctx)
-	log.Info("agent gone", "error", cause)
+	log.Info("session ended", "reason", cause)
 	// Gone must come last, and reading ends only when the stream does: after
 	// this function returned.
 	go func() {

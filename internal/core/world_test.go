@@ -91,11 +91,10 @@ func (r renderer) Render(_ context.Context, _ config.Cluster, t routing.Table) (
 			return bundle.Bundle{}, err
 		}
 	}
-	b, err := embedded.Render(t)
-	if r.pad != nil && err == nil {
-		b.Files[0].Data = fmt.Sprintf("{%q:%q,%s", "padding", r.pad(t), b.Files[0].Data[1:])
+	if r.pad != nil {
+		t.Base.GlobalOptions = []string{r.pad(t)}
 	}
-	return b, err
+	return embedded.Render(t)
 }
 
 type nothing struct{}

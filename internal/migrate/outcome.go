@@ -173,6 +173,3 @@ func valueOf(name string, hasDefault bool, otherwise, example string, first bool
 	}
 	return example
 }
-
-// constant is a text without variables; ok says that it has none.
-func constant(text string) (string, bool) { return text, !strings.Contains(text, "$") }

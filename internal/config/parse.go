@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"cmp"
 	"fmt"
 	"slices"
@@ -24,7 +25,11 @@ func Parse(data []byte, name string) File {
 	nodes, line, err := decodeTree(data)
 	if err != nil {
 		p.file.Unreadable = clip(err.Error())
-		p.problem(line, "", "", problems.ConfigSyntax, "it is not valid TOML: "+clip(err.Error()), "correct the line; strings need quotes")
+		what, hint := "it is not valid TOML: ", "correct the line; strings need quotes"
+		if errors.Is(err, errTooLarge) {
+			what, hint = "", "is it the right file?"
+		}
+		p.problem(line, "", "", problems.ConfigSyntax, what+clip(err.Error()), hint)
 		return p.file
 	}
 	p.top(nodes)

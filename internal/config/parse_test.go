@@ -124,6 +124,20 @@ func TestStrict(t *testing.T) {
 	}
 }
 
+// TestTooLarge: what nobody writes by hand is refused before it costs minutes.
+func TestTooLarge(t *testing.T) {
+	var keys strings.Builder
+	for i := range 6000 {
+		fmt.Fprintf(&keys, "k%d = 1\n", i)
+	}
+	for what, text := range map[string]string{"keys": minimal + keys.String(), "bytes": minimal + "# " + strings.Repeat("x", 1<<20)} {
+		f := config.Parse([]byte(text), "c")
+		if f.Unreadable == "" || !strings.Contains(f.Unreadable, what) {
+			t.Errorf("%s: unreadable %q", what, f.Unreadable)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.txtar")
 	for _, name := range files {

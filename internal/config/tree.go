@@ -9,8 +9,15 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxFile bounds config.toml in bytes; a Docker config can't hold more.
-const maxFile = 1 << 20
+const (
+	// maxFile bounds config.toml in bytes; a Docker config can't hold more.
+	maxFile = 1 << 20
+	// maxKeys bounds its keys, sub-keys included: fifty clusters have half as
+	// many. The time to read them grows with their square.
+	maxKeys = 5000
+)
+
+var errTooLarge = errors.New("the file is too large")
 
 // node is one key of the file with its value and the line of the value.
 type node struct {
@@ -25,12 +32,15 @@ func (n node) isTable() bool { return n.value == nil }
 // decodeTree reads TOML into nodes. The error of unreadable text has its line.
 func decodeTree(data []byte) (nodes []node, line int, err error) {
 	if len(data) > maxFile {
-		return nil, 0, fmt.Errorf("the file has %d bytes, %d are read", len(data), maxFile)
+		return nil, 0, fmt.Errorf("%w: %d bytes, %d are read", errTooLarge, len(data), maxFile)
 	}
 	var top map[string]toml.Primitive
 	meta, err := toml.Decode(string(data), &top)
 	if err != nil {
 		return nil, lineOf(err), messageOf(err)
+	}
+	if n := len(meta.Keys()); n > maxKeys {
+		return nil, 0, fmt.Errorf("%w: %d keys, %d are read", errTooLarge, n, maxKeys)
 	}
 	nodes, err = expand(&meta, top)
 	return nodes, lineOf(err), err

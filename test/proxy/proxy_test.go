@@ -229,7 +229,10 @@ func bootFromLastKnownGood(t *testing.T, kind string) {
 	c.reported(fleet.Applied)
 	c.stop()
 	p.restart()
-	p.ready()
+	p.answers()
+	if p.health() != 503 {
+		t.Error("it is ready, though it knows no task")
+	}
 	// Its tasks can't be found here, but the route is known: another 503.
 	_, known := p.get("b.test")
 	if _, unknown := p.get("c.test"); known == unknown {
@@ -240,7 +243,7 @@ func bootFromLastKnownGood(t *testing.T, kind string) {
 		t.Fatal(err)
 	}
 	p.restart()
-	p.ready()
+	p.answers()
 	_, known = p.get("a.test")
 	if _, unknown := p.get("b.test"); known == unknown {
 		t.Error("the older generation is not served")
@@ -251,6 +254,7 @@ func bootFromLastKnownGood(t *testing.T, kind string) {
 		t.Errorf("confirmed is %v", a.Confirmed)
 	}
 	p.serves("a.test", "one")
+	p.ready()
 }
 
 // TestLameDuck: each stop signal has the health port say so at once, while
@@ -303,6 +307,7 @@ func TestSecondSignalShortens(t *testing.T) { eachEngine(t, secondSignalShortens
 
 func secondSignalShortens(t *testing.T, kind string) {
 	c := newCore(t)
+	c.server.SetEndpoints(cluster, endpoints(origin(t, "one")))
 	p := newProxy(t, c, kind)
 	c.confirmed(c.session(), 1, p.bundle("a.test"))
 	p.ready()

@@ -264,6 +264,12 @@ func (p *proxy) ready() {
 	await(p.t, "the proxy is ready", func() bool { return p.health() == 200 })
 }
 
+// answers waits until the public listener says anything.
+func (p *proxy) answers() {
+	p.t.Helper()
+	await(p.t, "the proxy answers", func() bool { code, _ := p.get("nobody.test"); return code != 0 })
+}
+
 // bundle is what the real renderer makes for these hosts, on loopback.
 func (p *proxy) bundle(hosts ...string) bundle.Bundle {
 	p.t.Helper()

@@ -43,7 +43,10 @@ func (c *Core) Approve(ctx context.Context, a api.Approval) (api.Approval, error
 	case <-ctx.Done():
 		return a, fmt.Errorf("approve: core is busy: %w", ctx.Err())
 	}
-	answer := <-done
+	answer, err := within(ctx, done)
+	if err != nil {
+		return a, fmt.Errorf("approve: %w", err)
+	}
 	if answer.err != nil {
 		return a, answer.err
 	}

@@ -95,7 +95,10 @@ func (c *Core) amend(ctx context.Context, o api.ClaimOrder, change func([]policy
 	case <-ctx.Done():
 		return nil, fmt.Errorf("change claims: the cluster's pipeline is busy: %w", ctx.Err())
 	}
-	answer := <-done
+	answer, err := within(ctx, done)
+	if err != nil {
+		return nil, fmt.Errorf("change claims: %w", err)
+	}
 	if answer.err != nil {
 		return nil, answer.err
 	}
@@ -136,6 +139,17 @@ func claimsOf(cluster string, claims []policy.Claim, host string) []api.Claim {
 		}
 	}
 	return slices.Clip(out)
+}
+
+// within waits for a loop's answer. A loop that ends meanwhile gives none.
+func within[T any](ctx context.Context, answer <-chan T) (T, error) {
+	select {
+	case v := <-answer:
+		return v, nil
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("core gave no answer: %w", ctx.Err())
+	}
 }
 
 // reached waits until a counter is n or more.

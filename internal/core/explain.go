@@ -21,9 +21,11 @@ func explainBy(v *view, loose []routing.Problem, url string) explain.Answer {
 
 // live says whether the confirmed generation has the route in the same way.
 func (v *view) live(r routing.Route) bool {
-	return slices.ContainsFunc(v.confirmed.Routes, func(l routing.Route) bool {
-		return l.Host == r.Host && l.Path == r.Path && l.Rewrite == r.Rewrite && slices.Equal(l.Backends, r.Backends)
-	})
+	return slices.ContainsFunc(v.confirmed.Routes, func(l routing.Route) bool { return sameRoute(l, r) })
+}
+
+func sameRoute(a, b routing.Route) bool {
+	return a.Host == b.Host && a.Path == b.Path && a.Rewrite == b.Rewrite && slices.Equal(a.Backends, b.Backends)
 }
 
 // loosely are the problems that are no cluster's.

@@ -274,7 +274,7 @@ func (v *view) routes() []api.Route {
 		l, known := live[r.Host+r.Path]
 		route := api.Route{
 			Cluster: v.cluster.Name, Host: r.Host, Path: r.Path, Rewrite: r.Rewrite,
-			Live: known && l.Rewrite == r.Rewrite && slices.Equal(l.Backends, r.Backends),
+			Live: known && sameRoute(l, r),
 		}
 		for _, id := range r.Backends {
 			route.Backends = append(route.Backends, backendOf(backends[id], v.compiled.Endpoints[id]))

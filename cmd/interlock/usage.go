@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"interlock/internal/cli"
 )
 
 // usageWidth is how wide every verb's help is at most, in columns.
@@ -18,7 +18,7 @@ func writeUsage(cmd *cobra.Command) error {
 	w := cmd.OutOrStderr()
 	fmt.Fprint(w, "Usage:\n")
 	if cmd.Runnable() && !cmd.HasAvailableSubCommands() {
-		fmt.Fprintln(w, wrapped(cmd.UseLine(), "  ", "      "))
+		fmt.Fprint(w, cli.Wrap(cmd.UseLine(), "  ", "      ", usageWidth))
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "  %s VERB\n\nVerbs:\n", cmd.CommandPath())
@@ -44,28 +44,4 @@ func writeVerbs(w io.Writer, verbs []*cobra.Command) {
 		}
 	}
 	t.Flush()
-}
-
-// wrapped is text in lines of at most usageWidth columns, where its words
-// allow, with first before the first line and rest before the others.
-func wrapped(text, first, rest string) string {
-	var out strings.Builder
-	column := 0
-	for i, word := range strings.Fields(text) {
-		width := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-			out.WriteString(first)
-			column = len(first)
-		case column+1+width > usageWidth:
-			out.WriteString("\n" + rest)
-			column = len(rest)
-		default:
-			out.WriteByte(' ')
-			column++
-		}
-		out.WriteString(word)
-		column += width
-	}
-	return out.String()
 }

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"interlock/internal/cli"
 )
 
 // foundBy are the verbs that end with 1 when they found something wrong.
@@ -82,7 +84,7 @@ func helpOf(t *testing.T, cmd *cobra.Command) string {
 
 func TestWrapped(t *testing.T) {
 	long := strings.Repeat("wörter ", 20)
-	lines := strings.Split(wrapped(long, "  ", "    "), "\n")
+	lines := strings.Split(strings.TrimSuffix(cli.Wrap(long, "  ", "    ", usageWidth), "\n"), "\n")
 	if len(lines) != 2 || !strings.HasPrefix(lines[1], "    wörter") || utf8.RuneCountInString(lines[0]) > usageWidth {
 		t.Errorf("%q", lines)
 	}

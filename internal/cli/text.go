@@ -60,20 +60,21 @@ func escape(b *strings.Builder, r rune) {
 // Width is the line length of text output, in characters.
 const Width = 80
 
-// wrap breaks text into lines of at most width characters, where it can, each
-// begun with indent.
-func wrap(text, indent string, width int) string {
+// Wrap breaks text into lines of at most width characters, where it can: the
+// first begun with first, the others with rest, which are of one byte for each
+// character.
+func Wrap(text, first, rest string, width int) string {
 	var b strings.Builder
 	line := 0
 	for _, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case line == 0:
-			b.WriteString(indent)
-			line = len(indent)
+			b.WriteString(first)
+			line = len(first)
 		case line+1+n > width:
-			b.WriteString("\n" + indent)
-			line = len(indent)
+			b.WriteString("\n" + rest)
+			line = len(rest)
 		default:
 			b.WriteByte(' ')
 			line++
@@ -86,6 +87,9 @@ func wrap(text, indent string, width int) string {
 	}
 	return b.String()
 }
+
+// wrap is Wrap with one indent for all lines.
+func wrap(text, indent string, width int) string { return Wrap(text, indent, indent, width) }
 
 // Style colours words, or does nothing.
 type Style struct{ on bool }
